@@ -1,0 +1,66 @@
+// The HTTP application: who answers what, in the order in which a request meets it.
+
+import express, { type Express, type RequestHandler } from 'express';
+import helmet from 'helmet';
+import { randomUUID } from 'node:crypto';
+import { exposition, metrics } from '../shared/metrics.ts';
+import type { Context } from './context.ts';
+import { notFound, problemHandler } from './problem-handler.ts';
+import { docsRoutes } from './routes/docs.ts';
+import { healthRoutes } from './routes/health.ts';
+import { jobRoutes } from './routes/jobs.ts';
+
+export function createApp(context: Context): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.set('case sensitive routing', true);
+  app.use(
+    helmet({ contentSecurityPolicy: { directives: { 'default-src': ["'none'"] }, useDefaults: false } }),
+  );
+  app.use(identify, measure, closeWhenStopping(context.stopping));
+  app.get('/metrics', async (_request, response) => {
+    const { contentType, body } = await exposition();
+    response.type(contentType).send(body);
+  });
+  app.use(healthRoutes(context), docsRoutes(context), jobRoutes(context));
+  app.use(notFound);
+  app.use(problemHandler(context.log));
+  return app;
+}
+
+/** Gives every request an id, its own if it brings a sound one, and returns the trace context it came with. */
+const identify: RequestHandler = (request, response, next) => {
+  const given = request.get('X-Request-Id');
+  response.setHeader(
+    'X-Request-Id',
+    given !== undefined && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID(),
+  );
+  const traceparent = request.get('traceparent');
+  if (traceparent !== undefined && /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}$/.test(traceparent)) {
+    response.setHeader('traceparent', traceparent);
+  }
+  next();
+};
+
+/** A connection that stays open would hold up the end of the process. */
+function closeWhenStopping(stopping: AbortSignal): RequestHandler {
+  return (_request, response, next) => {
+    if (stopping.aborted) response.setHeader('Connection', 'close');
+    next();
+  };
+}
+
+const measure: RequestHandler = (request, response, next) => {
+  const started = performance.now();
+  response.on('finish', () => {
+    const route: unknown = request.route?.path;
+    const labels = {
+      method: request.method,
+      route: typeof route === 'string' ? route : 'none',
+      status: response.statusCode,
+    };
+    metrics.httpRequestSeconds.observe(labels, (performance.now() - started) / 1000);
+  });
+  next();
+};

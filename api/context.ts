@@ -1,0 +1,24 @@
+// What the routes need of the process: made once in main.ts, and with real servers in the live tests.
+
+import type { Pool } from '../db/client.ts';
+import type { Registry } from '../models/registry.ts';
+import type { Config } from '../shared/config.ts';
+import type { Logger } from '../shared/log.ts';
+import type { DispatchQueue } from '../shared/queues.ts';
+import type { Intake } from './intake.ts';
+import type { JobLoader } from './job-loader.ts';
+import type { JobWatcher } from './wait.ts';
+
+export interface Context {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly registry: Registry;
+  /** Sees what the system needs to see of itself, never a tenant's rows for a client. */
+  readonly system: Pool;
+  readonly queue: DispatchQueue;
+  readonly intake: Intake;
+  readonly loader: JobLoader;
+  readonly watcher: JobWatcher;
+  /** Aborted when the process stops: waiting clients are answered with what there is. */
+  readonly stopping: AbortSignal;
+}

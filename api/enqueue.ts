@@ -1,0 +1,89 @@
+// Which jobs go to Redis at once, and handing them over. The window bounds what Redis holds of a tenant and class;
+// what does not fit waits in the ledger for the dispatcher, and so does everything behind it, to keep the order.
+
+import type { Pool } from '../db/client.ts';
+import { listWindow } from '../db/dispatch.ts';
+import type { NewJob } from '../db/jobs.ts';
+import { listProcesses } from '../db/processes.ts';
+import type { Config } from '../shared/config.ts';
+import type { Logger } from '../shared/log.ts';
+import { metrics } from '../shared/metrics.ts';
+import { startTicker } from '../shared/process.ts';
+import {
+  type DispatchQueue,
+  type PlannedDispatch,
+  planDispatches,
+  windowItemsMax,
+} from '../shared/queues.ts';
+
+export interface Enqueuer {
+  /** Plans dispatches for those jobs that fit in the window now; the others wait in the ledger. */
+  readonly plan: (jobs: readonly NewJob[]) => PlannedDispatch[];
+  /** Hands dispatches to Redis. A failure is logged and left to the reconciler: the jobs are in the ledger. */
+  readonly send: (dispatches: readonly PlannedDispatch[]) => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+/** @param options.database sees all tenants' rows: the window is counted, never shown. */
+export function createEnqueuer(options: {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly database: Pool;
+  readonly queue: DispatchQueue;
+}): Enqueuer {
+  const { config, log, database, queue } = options;
+  let used = new Map<string, { items: number; waiting: boolean }>();
+  let workers = 1;
+
+  const refresh = async (): Promise<void> => {
+    const uses = await listWindow(database);
+    used = new Map(
+      uses.map((use) => [`${use.tenantId} ${use.class}`, { items: use.items, waiting: use.waiting }]),
+    );
+  };
+  const countWorkers = async (): Promise<void> => {
+    const alive = await listProcesses(database);
+    workers = Math.max(1, alive.filter(({ type }) => type === 'analysis').length);
+  };
+  const tickers = [
+    startTicker('window', 2 * config.DISPATCH_TICK_MS, log, refresh),
+    startTicker('workers', 2000, log, countWorkers),
+  ];
+
+  const fits = (job: NewJob): boolean => {
+    if (job.status !== 'queued') return false;
+    const key = `${job.tenantId} ${job.class}`;
+    const use = used.get(key) ?? { items: 0, waiting: false };
+    used.set(key, use);
+    if (use.waiting || use.items >= windowItemsMax(config, workers)) {
+      use.waiting = true;
+      return false;
+    }
+    use.items += job.texts.length;
+    return true;
+  };
+
+  return {
+    plan: (jobs) => {
+      if (!queue.isReady()) return [];
+      const fitting = jobs.filter(fits);
+      return planDispatches(
+        fitting.map((job) => ({ ...job, items: job.texts.length, characters: job.characterCount })),
+      );
+    },
+    send: async (dispatches) => {
+      if (dispatches.length === 0) return;
+      try {
+        await queue.add(dispatches);
+        const jobs = dispatches.reduce((sum, { dispatch }) => sum + dispatch.jobIds.length, 0);
+        metrics.dispatched.inc({ by: 'intake' }, jobs);
+      } catch (error) {
+        metrics.dispatchFailures.inc(dispatches.length);
+        log.warn({ err: error, dispatches: dispatches.length }, 'Redis did not take the dispatches');
+      }
+    },
+    close: async () => {
+      await Promise.all(tickers.map((ticker) => ticker.close()));
+    },
+  };
+}

@@ -1,0 +1,81 @@
+// The API process: takes requests, and stops without dropping one.
+
+import { createServer } from 'node:http';
+import { createPool } from '../db/client.ts';
+import { createRegistry } from '../models/registry.ts';
+import { readConfig } from '../shared/config.ts';
+import { createLog } from '../shared/log.ts';
+import { stopOnSignal } from '../shared/process.ts';
+import { createDispatchQueue } from '../shared/queues.ts';
+import { createApp } from './app.ts';
+import { createEnqueuer } from './enqueue.ts';
+import { createIntake } from './intake.ts';
+import { createJobLoader } from './job-loader.ts';
+import { createJobWatcher } from './wait.ts';
+
+const config = readConfig();
+const log = createLog('api', config.LOG_LEVEL);
+const url = config.DATABASE_URL;
+const patience = { statementTimeoutMs: config.INTAKE_TIMEOUT_MS, connectTimeoutMs: config.INTAKE_TIMEOUT_MS };
+const readers = createPool(url, { role: 'reader', max: config.DATABASE_POOL_MAX, ...patience });
+const recorders = createPool(url, {
+  role: 'intake',
+  max: config.INTAKE_GROUPS_IN_FLIGHT_MAX + 1,
+  lockTimeoutMs: 500,
+  ...patience,
+});
+const system = createPool(url, { role: 'worker', max: 2, ...patience });
+
+const registry = createRegistry(config.MODELS_DIR);
+const queue = createDispatchQueue(config, (error) => log.debug({ err: error }, 'queue connection'));
+const enqueuer = createEnqueuer({ config, log, database: system, queue });
+const intake = createIntake({ config, log, pool: recorders, enqueuer });
+const watcher = createJobWatcher(url, log);
+const stopping = new AbortController();
+const app = createApp({
+  config,
+  log,
+  registry,
+  system,
+  queue,
+  intake,
+  loader: createJobLoader(readers),
+  watcher,
+  stopping: stopping.signal,
+});
+
+// Node's own defaults leave a slow client five minutes to send a request.
+const server = createServer(
+  {
+    headersTimeout: 10_000,
+    requestTimeout: 15_000,
+    keepAliveTimeout: 75_000,
+    connectionsCheckingInterval: 2000,
+  },
+  app,
+);
+server.maxConnections = config.CONNECTIONS_MAX;
+server.on('error', (error) => {
+  log.fatal({ err: error }, `cannot listen on ${config.HOST}:${config.PORT}`);
+  process.exit(1);
+});
+server.listen(config.PORT, config.HOST, () => {
+  log.info(
+    { address: server.address(), models: registry.models.map(({ kind, version }) => `${kind}@${version}`) },
+    'ready',
+  );
+});
+
+stopOnSignal(log, config.DRAIN_MS, () => {
+  stopping.abort();
+  const closed = new Promise((resolve) => server.close(resolve));
+  server.closeIdleConnections();
+  return [
+    ['server', () => closed],
+    ['intake', intake.drain],
+    ['enqueuer', enqueuer.close],
+    ['watcher', watcher.close],
+    ['queue', queue.close],
+    ['database', () => Promise.all([readers.end(), recorders.end(), system.end()])],
+  ];
+});

@@ -1,0 +1,227 @@
+// What the dispatcher asks of the ledger: who waits, what is in the window, and what was lost, late or too old.
+// Each function is one statement; the ones that sweep are bounded by `limit` and are called again while they fill it.
+
+import { z } from 'zod';
+import type { Tx } from './client.ts';
+
+/** A tenant's work of one class: items in the window, and whether jobs wait in the ledger for room. */
+export interface WindowUse {
+  readonly tenantId: string;
+  readonly class: number;
+  readonly items: number;
+  readonly waiting: boolean;
+}
+
+// The waiting pairs are found by skipping from one (class, tenant) to the next in the index, however long the backlog.
+const listWindowSql = `
+WITH RECURSIVE pairs AS (
+  (SELECT class, tenant_id FROM jobs WHERE status = 'queued' AND dispatch_id IS NULL ORDER BY class, tenant_id LIMIT 1)
+  UNION ALL
+  SELECT next.class, next.tenant_id FROM pairs p, LATERAL (
+    SELECT class, tenant_id FROM jobs WHERE status = 'queued' AND dispatch_id IS NULL
+      AND (class, tenant_id) > (p.class, p.tenant_id) ORDER BY class, tenant_id LIMIT 1) next
+), used AS (
+  SELECT tenant_id, class, sum(item_count)::integer AS items FROM jobs
+  WHERE dispatch_id IS NOT NULL AND status IN ('queued', 'processing', 'canceling') GROUP BY tenant_id, class
+)
+SELECT coalesce(u.tenant_id, p.tenant_id) AS tenant_id, coalesce(u.class, p.class) AS class,
+  coalesce(u.items, 0) AS items, p.tenant_id IS NOT NULL AS waiting
+FROM used u FULL JOIN pairs p ON p.tenant_id = u.tenant_id AND p.class = u.class
+ORDER BY 2, 1`;
+
+/** All tenants and classes with work in the window or waiting for it. */
+export async function listWindow(tx: Tx): Promise<WindowUse[]> {
+  const { rows } = await tx.query({ name: 'list_window', text: listWindowSql });
+  return z
+    .array(z.object({ tenant_id: z.string(), class: z.number(), items: z.number(), waiting: z.boolean() }))
+    .parse(rows)
+    .map(({ tenant_id: tenantId, ...row }) => ({ ...row, tenantId }));
+}
+
+/** A waiting job as the dispatcher sizes it. */
+export interface WaitingJob {
+  readonly id: string;
+  readonly kind: string;
+  readonly modelVersion: string;
+  readonly items: number;
+  readonly characters: number;
+}
+
+const waitingRow = z.object({
+  id: z.string(),
+  kind: z.string(),
+  model_version: z.string(),
+  item_count: z.number(),
+  character_count: z.number(),
+});
+
+/** The oldest waiting jobs of a tenant and class, locked: another dispatcher passes them over. */
+export async function lockWaiting(
+  tx: Tx,
+  args: { readonly tenantId: string; readonly class: number; readonly limit: number },
+): Promise<WaitingJob[]> {
+  const { rows } = await tx.query({
+    name: 'lock_waiting',
+    text: `SELECT id, kind, model_version, item_count, character_count FROM jobs
+      WHERE class = $1 AND tenant_id = $2 AND status = 'queued' AND dispatch_id IS NULL
+      ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED`,
+    values: [args.class, args.tenantId, args.limit],
+  });
+  return z
+    .array(waitingRow)
+    .parse(rows)
+    .map((row) => ({
+      id: row.id,
+      kind: row.kind,
+      modelVersion: row.model_version,
+      items: row.item_count,
+      characters: row.character_count,
+    }));
+}
+
+/** Writes which dispatch each job goes with. Call in the transaction of `lockWaiting`, then commit, then tell Redis. */
+export async function markDispatched(
+  tx: Tx,
+  tenantId: string,
+  marks: readonly { readonly id: string; readonly dispatchId: string }[],
+): Promise<void> {
+  await tx.query({
+    name: 'mark_dispatched',
+    text: `UPDATE jobs j SET dispatch_id = x."dispatchId", dispatched_at = now()
+      FROM json_to_recordset($2) AS x(id uuid, "dispatchId" uuid) WHERE j.tenant_id = $1 AND j.id = x.id`,
+    values: [tenantId, JSON.stringify(marks)],
+  });
+}
+
+/** Dispatches older than `ageMs` of which some job still waits to be taken. */
+export async function listOldDispatches(tx: Tx, ageMs: number, limit: number): Promise<string[]> {
+  const { rows } = await tx.query({
+    name: 'list_old_dispatches',
+    text: `SELECT DISTINCT dispatch_id FROM jobs
+      WHERE dispatch_id IS NOT NULL AND status IN ('queued', 'processing', 'canceling') AND status = 'queued'
+        AND dispatched_at < now() - make_interval(secs => $1::float8 / 1000) LIMIT $2`,
+    values: [ageMs, limit],
+  });
+  return z
+    .array(z.object({ dispatch_id: z.string() }))
+    .parse(rows)
+    .map((row) => row.dispatch_id);
+}
+
+/** Lets the jobs of lost dispatches wait again; a job that was taken meanwhile is left alone. @returns how many. */
+export async function undispatch(tx: Tx, dispatchIds: readonly string[]): Promise<number> {
+  const { rowCount } = await tx.query({
+    name: 'undispatch',
+    text: `WITH lost AS MATERIALIZED (
+        SELECT tenant_id, id FROM jobs WHERE dispatch_id IS NOT NULL AND status IN ('queued', 'processing', 'canceling')
+          AND status = 'queued' AND dispatch_id = ANY($1::uuid[]) ORDER BY id FOR UPDATE)
+      UPDATE jobs j SET dispatch_id = NULL, dispatched_at = NULL
+      FROM lost l WHERE j.tenant_id = l.tenant_id AND j.id = l.id`,
+    values: [dispatchIds],
+  });
+  return rowCount ?? 0;
+}
+
+/** Jobs whose worker stopped renewing its lease `graceMs` ago, as `retryJobs` takes them. */
+export async function listAbandoned(
+  tx: Tx,
+  graceMs: number,
+  limit: number,
+): Promise<{ tenantId: string; id: string; attempt: number }[]> {
+  const { rows } = await tx.query({
+    name: 'list_abandoned',
+    text: `SELECT tenant_id AS "tenantId", id, attempt FROM jobs
+      WHERE dispatch_id IS NOT NULL AND status IN ('queued', 'processing', 'canceling')
+        AND lease_until < now() - make_interval(secs => $1::float8 / 1000) AND status <> 'queued' LIMIT $2`,
+    values: [graceMs, limit],
+  });
+  return z.array(z.object({ tenantId: z.string(), id: z.string(), attempt: z.number() })).parse(rows);
+}
+
+/** Queues scheduled jobs whose time has come. @returns how many. */
+export async function queueDue(tx: Tx, limit: number): Promise<number> {
+  const { rowCount } = await tx.query({
+    name: 'queue_due',
+    text: `WITH due AS MATERIALIZED (
+        SELECT tenant_id, id FROM jobs WHERE status = 'scheduled' AND not_before <= now()
+        ORDER BY not_before LIMIT $1 FOR UPDATE SKIP LOCKED),
+      moved AS (
+        UPDATE jobs j SET status = 'queued', queued_at = coalesce(j.queued_at, now()), event_sequence = j.event_sequence + 1
+        FROM due d WHERE j.tenant_id = d.tenant_id AND j.id = d.id RETURNING j.tenant_id, j.id, j.event_sequence)
+      INSERT INTO job_events (tenant_id, job_id, sequence, type, at)
+      SELECT tenant_id, id, event_sequence, 'job.queued', now() FROM moved`,
+    values: [limit],
+  });
+  return rowCount ?? 0;
+}
+
+/** Ends jobs that passed their deadline before a worker took them. @returns their ids. */
+export async function expireJobs(tx: Tx, limit: number): Promise<string[]> {
+  const { rows } = await tx.query({
+    name: 'expire_jobs',
+    text: `WITH late AS MATERIALIZED (
+        SELECT tenant_id, id FROM jobs WHERE deadline_at <= now() AND status IN ('scheduled', 'queued')
+        ORDER BY deadline_at LIMIT $1 FOR UPDATE SKIP LOCKED),
+      ended AS (
+        UPDATE jobs j SET status = 'expired', status_reason = 'deadline_passed', ended_at = clock_timestamp(),
+          dispatch_id = NULL, event_sequence = j.event_sequence + 1
+        FROM late l WHERE j.tenant_id = l.tenant_id AND j.id = l.id RETURNING j.tenant_id, j.id, j.event_sequence, j.ended_at)
+      INSERT INTO job_events (tenant_id, job_id, sequence, type, at)
+      SELECT tenant_id, id, event_sequence, 'job.expired', ended_at FROM ended RETURNING job_id`,
+    values: [limit],
+  });
+  return z
+    .array(z.object({ job_id: z.string() }))
+    .parse(rows)
+    .map((row) => row.job_id);
+}
+
+/** Deletes terminal jobs at the end of their retention, with all that hangs on them. @returns how many. */
+export async function pruneJobs(tx: Tx, limit: number): Promise<number> {
+  const { rows } = await tx.query({
+    name: 'prune_jobs',
+    text: `WITH old AS MATERIALIZED (
+        SELECT tenant_id, id FROM jobs WHERE expires_at <= now()
+          AND status IN ('succeeded', 'failed', 'canceled', 'expired') ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED),
+      gone AS (DELETE FROM jobs j USING old o WHERE j.tenant_id = o.tenant_id AND j.id = o.id RETURNING j.id),
+      texts AS (DELETE FROM items i USING old o WHERE i.tenant_id = o.tenant_id AND i.job_id = o.id),
+      results AS (DELETE FROM analyses a USING old o WHERE a.tenant_id = o.tenant_id AND a.job_id = o.id),
+      events AS (DELETE FROM job_events e USING old o WHERE e.tenant_id = o.tenant_id AND e.job_id = o.id)
+      SELECT count(*)::integer AS count FROM gone`,
+    values: [limit],
+  });
+  return z.array(z.object({ count: z.number() })).parse(rows)[0]?.count ?? 0;
+}
+
+/** Forgets idempotency keys after their 24 hours. */
+export async function pruneIdempotencyKeys(tx: Tx): Promise<void> {
+  await tx.query(`DELETE FROM idempotency_keys WHERE created_at < now() - interval '24 hours'`);
+}
+
+/** Makes the partitions of this month and the three after it. Needs the owner's rights. */
+export async function ensurePartitions(tx: Tx): Promise<void> {
+  await tx.query(`SELECT ensure_partitions((now() AT TIME ZONE 'UTC')::date, 4)`);
+}
+
+/** Queued jobs by class, split into waiting and dispatched, with the age in seconds of the oldest. For metrics. */
+export async function measureQueue(
+  tx: Tx,
+): Promise<{ class: number; waiting: number; dispatched: number; oldestSeconds: number }[]> {
+  const { rows } = await tx.query({
+    name: 'measure_queue',
+    text: `SELECT class, sum(waiting)::integer AS waiting, sum(dispatched)::integer AS dispatched,
+        coalesce(extract(epoch FROM now() - min(oldest)), 0)::float8 AS "oldestSeconds"
+      FROM (
+        SELECT class, count(*) AS waiting, 0 AS dispatched, NULL::timestamptz AS oldest FROM jobs
+          WHERE status = 'queued' AND dispatch_id IS NULL GROUP BY class
+        UNION ALL
+        SELECT class, 0, count(*), min(queued_at) FROM jobs
+          WHERE dispatch_id IS NOT NULL AND status IN ('queued', 'processing', 'canceling') AND status = 'queued' GROUP BY class
+      ) parts GROUP BY class`,
+  });
+  return z
+    .array(
+      z.object({ class: z.number(), waiting: z.number(), dispatched: z.number(), oldestSeconds: z.number() }),
+    )
+    .parse(rows);
+}

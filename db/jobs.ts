@@ -1,0 +1,397 @@
+// The life of a job in the ledger: recorded, claimed, completed or put back, and read. Each write is one
+// statement and so one transaction; a write of a worker matches the attempt it claimed, which fences off all others.
+
+import { and, asc, eq, inArray } from 'drizzle-orm';
+import type { QueryConfig } from 'pg';
+import { z } from 'zod';
+import { packUuid } from '../shared/job.ts';
+import type { Reader, Tx } from './client.ts';
+import * as schema from './schema.ts';
+
+/** The NOTIFY channel on which the ids of jobs that changed are told, packed and comma-separated. */
+export const jobsChannel = 'soma_jobs';
+
+/** A job as the intake records it, with the items' texts. */
+export interface NewJob {
+  readonly tenantId: string;
+  readonly id: string;
+  readonly kind: string;
+  readonly modelVersion: string;
+  readonly modelDigest: string;
+  readonly class: number;
+  readonly status: 'scheduled' | 'queued';
+  readonly userId: string | null;
+  readonly customId: string | null;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tags: readonly string[];
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly storeInput: boolean;
+  readonly texts: readonly string[];
+  readonly characterCount: number;
+  readonly dispatchId: string | null;
+  readonly notBefore: string | null;
+  readonly deadlineAt: string | null;
+  readonly createdAt: string;
+  readonly expiresAt: string;
+  readonly idempotency: { readonly route: string; readonly key: string; readonly fingerprint: string } | null;
+}
+
+const insertJobsSql = `
+WITH input AS MATERIALIZED (
+  SELECT * FROM json_to_recordset($1) AS x(
+    "tenantId" uuid, id uuid, kind text, "modelVersion" text, "modelDigest" text, class smallint, status text,
+    "userId" text, "customId" text, metadata jsonb, tags json, options jsonb, "storeInput" boolean, texts json,
+    "characterCount" integer, "dispatchId" uuid, "notBefore" timestamptz, "deadlineAt" timestamptz,
+    "createdAt" timestamptz, "expiresAt" timestamptz, idempotency json)
+), won AS (
+  INSERT INTO idempotency_keys AS k (tenant_id, route, key, fingerprint, job_id)
+  SELECT "tenantId", idempotency->>'route', idempotency->>'key', decode(idempotency->>'fingerprint', 'hex'), id
+  FROM input WHERE idempotency IS NOT NULL AND json_typeof(idempotency) = 'object'
+  ORDER BY 1, 2, 3
+  ON CONFLICT (tenant_id, route, key) DO UPDATE
+    SET fingerprint = excluded.fingerprint, job_id = excluded.job_id, created_at = now()
+    WHERE k.created_at < now() - interval '24 hours'
+  RETURNING job_id
+), accepted AS MATERIALIZED (
+  SELECT input.* FROM input
+  WHERE idempotency IS NULL OR json_typeof(idempotency) = 'null' OR id IN (SELECT job_id FROM won)
+), recorded AS (
+  INSERT INTO jobs (tenant_id, id, kind, model_version, model_digest, class, status, user_id, custom_id, metadata,
+    tags, options, store_input, item_count, character_count, dispatch_id, dispatched_at, not_before, deadline_at,
+    event_sequence, created_at, queued_at, expires_at)
+  SELECT "tenantId", id, kind, "modelVersion", "modelDigest", class, status, "userId", "customId", metadata,
+    ARRAY(SELECT json_array_elements_text(tags)), options, "storeInput", json_array_length(texts), "characterCount",
+    "dispatchId", CASE WHEN "dispatchId" IS NOT NULL THEN now() END, "notBefore", "deadlineAt",
+    1, "createdAt", CASE WHEN status = 'queued' THEN "createdAt" END, "expiresAt"
+  FROM accepted
+), texts AS (
+  INSERT INTO items (tenant_id, job_id, index, text)
+  SELECT "tenantId", id, item.position - 1, item.text
+  FROM accepted, json_array_elements_text(texts) WITH ORDINALITY AS item(text, position)
+), events AS (
+  INSERT INTO job_events (tenant_id, job_id, sequence, type, at)
+  SELECT "tenantId", id, 1, 'job.' || status, "createdAt" FROM accepted
+)
+SELECT id FROM accepted`;
+
+/**
+ * Records jobs with their items, first event and idempotency keys: all of them, or none if it throws.
+ * A key may stand only once in `newJobs`; the caller keeps the order of keys out of deadlocks by sending one group.
+ * @returns the ids recorded; a job is absent if its idempotency key already belongs to another.
+ */
+export async function insertJobs(tx: Tx, newJobs: readonly NewJob[]): Promise<Set<string>> {
+  const result = await run(tx, 'insert_jobs', insertJobsSql, [JSON.stringify(newJobs)]);
+  return new Set(
+    z
+      .array(z.object({ id: z.string() }))
+      .parse(result)
+      .map((row) => row.id),
+  );
+}
+
+const keyRow = z.object({
+  tenant_id: z.string(),
+  route: z.string(),
+  key: z.string(),
+  fingerprint: z.string(),
+  job_id: z.string(),
+});
+
+/** Which job each idempotency key belongs to, with the fingerprint (hex) of the body it came with. */
+export async function listIdempotencyKeys(
+  tx: Tx,
+  keys: readonly { readonly tenantId: string; readonly route: string; readonly key: string }[],
+): Promise<{ tenantId: string; route: string; key: string; fingerprint: string; jobId: string }[]> {
+  const rows = await run(
+    tx,
+    'list_idempotency_keys',
+    `SELECT tenant_id, route, key, encode(fingerprint, 'hex') AS fingerprint, job_id FROM idempotency_keys
+     WHERE (tenant_id, route, key) IN
+       (SELECT "tenantId", route, key FROM json_to_recordset($1) AS x("tenantId" uuid, route text, key text))`,
+    [JSON.stringify(keys)],
+  );
+  return z
+    .array(keyRow)
+    .parse(rows)
+    .map((row) => ({ ...row, tenantId: row.tenant_id, jobId: row.job_id }));
+}
+
+const startJobsSql = `
+WITH claimable AS MATERIALIZED (
+  SELECT j.tenant_id, j.id FROM jobs j JOIN json_to_recordset($1) AS x("tenantId" uuid, id uuid, "dispatchId" uuid)
+    ON j.tenant_id = x."tenantId" AND j.id = x.id AND j.dispatch_id = x."dispatchId"
+  WHERE (j.status = 'queued' OR (j.status = 'processing' AND j.lease_until < now()))
+    AND (j.deadline_at IS NULL OR j.deadline_at > now()) AND j.attempt < $4
+  ORDER BY j.id FOR UPDATE OF j
+), claimed AS (
+  UPDATE jobs j SET
+    status = 'processing', attempt = j.attempt + 1, worker = $2, started_at = coalesce(j.started_at, now()),
+    lease_until = now() + make_interval(secs => $3::float8 / 1000), event_sequence = j.event_sequence + 1,
+    attempts = j.attempts || jsonb_build_object('number', j.attempt + 1, 'started_at', now(), 'worker', $2::text)
+  FROM claimable c WHERE j.tenant_id = c.tenant_id AND j.id = c.id
+  RETURNING j.tenant_id, j.id, j.attempt, j.kind, j.model_version, j.options, j.user_id, j.event_sequence,
+    extract(epoch FROM now() - j.created_at)::float8 * 1000 AS queue_ms
+), started AS (
+  INSERT INTO job_events (tenant_id, job_id, sequence, type, data, at)
+  SELECT tenant_id, id, event_sequence, 'job.started', jsonb_build_object('attempt', attempt), now() FROM claimed
+)
+SELECT c.tenant_id AS "tenantId", c.id, c.attempt, c.kind, c.model_version AS "modelVersion", c.options,
+  c.user_id AS "userId", c.queue_ms AS "queueMs",
+  ARRAY(SELECT i.text FROM items i WHERE i.tenant_id = c.tenant_id AND i.job_id = c.id ORDER BY i.index) AS texts
+FROM claimed c`;
+
+const claimSchema = z.object({
+  tenantId: z.string(),
+  id: z.string(),
+  attempt: z.number(),
+  kind: z.string(),
+  modelVersion: z.string(),
+  options: z.record(z.string(), z.unknown()),
+  userId: z.string().nullable(),
+  queueMs: z.number(),
+  texts: z.array(z.string()),
+});
+
+/** A job that this worker now holds: until its lease ends, no other attempt can write its result. */
+export type Claim = Readonly<z.infer<typeof claimSchema>>;
+
+/**
+ * Claims those of the dispatched jobs that still want work, as attempt n+1, under a lease of `leaseMs`.
+ * Absent: terminal or canceled jobs, jobs past their deadline, jobs that a live worker holds, jobs that were
+ * dispatched again under another id, and jobs without an attempt left.
+ */
+export async function startJobs(
+  tx: Tx,
+  args: {
+    readonly jobs: readonly { readonly tenantId: string; readonly id: string; readonly dispatchId: string }[];
+    readonly worker: string;
+    readonly leaseMs: number;
+    readonly attemptsMax: number;
+  },
+): Promise<Claim[]> {
+  const { jobs, worker, leaseMs, attemptsMax } = args;
+  const rows = await run(tx, 'start_jobs', startJobsSql, [
+    JSON.stringify(jobs),
+    worker,
+    leaseMs,
+    attemptsMax,
+  ]);
+  return z.array(claimSchema).parse(rows);
+}
+
+/** Prolongs the leases of jobs in hand. @returns the ids still held; an absent one was lost or canceled. */
+export async function renewLeases(
+  tx: Tx,
+  held: readonly { readonly tenantId: string; readonly id: string; readonly attempt: number }[],
+  leaseMs: number,
+): Promise<Set<string>> {
+  const rows = await run(
+    tx,
+    'renew_leases',
+    `WITH held AS MATERIALIZED (
+       SELECT j.tenant_id, j.id FROM jobs j
+       JOIN json_to_recordset($1) AS x("tenantId" uuid, id uuid, attempt integer)
+         ON j.tenant_id = x."tenantId" AND j.id = x.id AND j.attempt = x.attempt
+       WHERE j.status IN ('processing', 'canceling') ORDER BY j.id FOR UPDATE OF j)
+     UPDATE jobs j SET lease_until = now() + make_interval(secs => $2::float8 / 1000)
+     FROM held h WHERE j.tenant_id = h.tenant_id AND j.id = h.id RETURNING j.id`,
+    [JSON.stringify(held), leaseMs],
+  );
+  return new Set(
+    z
+      .array(z.object({ id: z.string() }))
+      .parse(rows)
+      .map((row) => row.id),
+  );
+}
+
+/** What one item of a job came to: an output of the kind's schema, or an error. */
+export type ItemResult =
+  | { readonly index: number; readonly output: unknown; readonly error?: never }
+  | { readonly index: number; readonly error: ItemError; readonly output?: never };
+
+export interface ItemError {
+  readonly code: string;
+  readonly detail: string;
+}
+
+/** A finished attempt. `timing` holds the worker's stages in milliseconds; queue, persist and total are added here. */
+export interface Completion {
+  readonly tenantId: string;
+  readonly id: string;
+  readonly attempt: number;
+  readonly kind: string;
+  readonly modelVersion: string;
+  readonly userId: string | null;
+  readonly results: readonly ItemResult[];
+  readonly timing: { readonly batch_wait: number; readonly tokenize: number; readonly inference: number };
+  readonly execution: Readonly<Record<string, unknown>>;
+}
+
+// A job that was canceled or erased meanwhile ends as canceled and keeps no result.
+// queue + batch_wait + tokenize + inference + persist = total, all on the database's clock but for the worker's stages.
+const completeJobsSql = `
+WITH input AS MATERIALIZED (
+  SELECT * FROM json_to_recordset($1) AS x("tenantId" uuid, id uuid, attempt integer, kind text, "modelVersion" text,
+    "userId" text, succeeded integer, failed integer, results json, timing jsonb, execution jsonb, error jsonb)
+), held AS MATERIALIZED (
+  SELECT j.tenant_id, j.id, j.status = 'canceling' AS canceling, x."userId" IS NOT NULL AND EXISTS (
+      SELECT 1 FROM erasures e WHERE e.tenant_id = j.tenant_id AND e.user_id = x."userId"
+        AND e.requested_at >= j.created_at) OR EXISTS (
+      SELECT 1 FROM erasures e WHERE e.tenant_id = j.tenant_id AND e.job_id = j.id) AS erased,
+    (j.attempts->-1->>'started_at')::timestamptz AS claimed_at, clock_timestamp() AS ended_at
+  FROM jobs j JOIN input x ON j.tenant_id = x."tenantId" AND j.id = x.id AND j.attempt = x.attempt
+  WHERE j.status IN ('processing', 'canceling') ORDER BY j.id FOR UPDATE OF j
+), verdict AS MATERIALIZED (
+  SELECT h.*, CASE WHEN h.canceling OR h.erased THEN 'canceled'
+    WHEN x.succeeded = 0 THEN 'failed' ELSE 'succeeded' END AS status, x.kind, x."modelVersion", x."userId",
+    x.succeeded, x.failed, x.results, x.timing, x.execution, x.error
+  FROM held h JOIN input x ON x."tenantId" = h.tenant_id AND x.id = h.id
+), ended AS (
+  UPDATE jobs j SET
+    status = v.status, ended_at = v.ended_at, lease_until = NULL, dispatch_id = NULL, event_sequence = j.event_sequence + 1,
+    status_reason = CASE WHEN v.erased THEN 'erased' WHEN v.canceling THEN 'canceled_by_client' END,
+    succeeded_count = CASE WHEN v.status = 'canceled' THEN 0 ELSE v.succeeded END,
+    failed_count = CASE WHEN v.status = 'canceled' THEN 0 ELSE v.failed END,
+    error = CASE WHEN v.status = 'failed' THEN v.error END, execution = v.execution,
+    attempts = jsonb_set(j.attempts, ARRAY[(jsonb_array_length(j.attempts) - 1)::text],
+      (j.attempts->-1) || jsonb_build_object('ended_at', v.ended_at, 'outcome', v.status)),
+    timing = v.timing || jsonb_build_object(
+      'queue', round(extract(epoch FROM v.claimed_at - j.created_at) * 1000, 3),
+      'persist', round(extract(epoch FROM v.ended_at - v.claimed_at) * 1000
+        - (v.timing->>'batch_wait')::numeric - (v.timing->>'tokenize')::numeric - (v.timing->>'inference')::numeric, 3),
+      'total', round(extract(epoch FROM v.ended_at - j.created_at) * 1000, 3))
+  FROM verdict v WHERE j.tenant_id = v.tenant_id AND j.id = v.id
+  RETURNING j.tenant_id, j.id, j.status, j.event_sequence, j.ended_at, j.store_input, j.created_at
+), stored AS (
+  INSERT INTO analyses (tenant_id, job_id, item_index, kind, model_version, user_id, output, error, created_at)
+  SELECT v.tenant_id, v.id, r.index, v.kind, v."modelVersion", v."userId", r.output, r.error, v.ended_at
+  FROM verdict v, json_to_recordset(v.results) AS r(index integer, output json, error jsonb)
+  WHERE v.status <> 'canceled'
+), forgotten AS (
+  UPDATE items i SET text = NULL FROM ended e
+  WHERE NOT e.store_input AND i.tenant_id = e.tenant_id AND i.job_id = e.id
+), told AS (
+  INSERT INTO job_events (tenant_id, job_id, sequence, type, at)
+  SELECT tenant_id, id, event_sequence, 'job.' || status, ended_at FROM ended
+), notified AS (
+  SELECT count(pg_notify('${jobsChannel}', payload)) FROM unnest($2::text[]) AS payload
+)
+SELECT id, status, extract(epoch FROM ended_at - created_at)::float8 AS seconds, (SELECT count FROM notified) FROM ended`;
+
+const completedRow = z.object({
+  id: z.string(),
+  status: z.enum(['succeeded', 'failed', 'canceled']),
+  seconds: z.number(),
+});
+
+/**
+ * Ends jobs: state, analyses, the terminal event and the wake-up of whoever waits, in one statement.
+ * A job is absent from the answer if another attempt holds it or it is already terminal; nothing of it is written.
+ */
+export async function completeJobs(
+  tx: Tx,
+  completions: readonly Completion[],
+): Promise<{ id: string; status: 'succeeded' | 'failed' | 'canceled'; seconds: number }[]> {
+  const input = completions.map((completion) => {
+    const failed = completion.results.filter((result) => result.error !== undefined);
+    const succeeded = completion.results.length - failed.length;
+    return {
+      ...completion,
+      succeeded,
+      failed: failed.length,
+      error: succeeded === 0 ? failed[0]?.error : undefined,
+    };
+  });
+  const rows = await run(tx, 'complete_jobs', completeJobsSql, [JSON.stringify(input), wakeUps(completions)]);
+  return z.array(completedRow).parse(rows);
+}
+
+/** Notification payloads that name the jobs; 340 ids of 23 bytes stay below the 8,000 bytes of a payload. */
+function wakeUps(named: readonly { readonly id: string }[]): string[] {
+  const packed = named.map(({ id }) => packUuid(id));
+  return Array.from({ length: Math.ceil(packed.length / 340) }, (_, page) =>
+    packed.slice(page * 340, (page + 1) * 340).join(','),
+  );
+}
+
+/**
+ * Puts held jobs back for another attempt after `delayMs` (the ledger keeps the time, never the queue).
+ * Jobs without an attempt left fail with `error`. @returns how many were put back and which failed.
+ */
+export async function retryJobs(
+  tx: Tx,
+  held: readonly { readonly tenantId: string; readonly id: string; readonly attempt: number }[],
+  args: { readonly delayMs: number; readonly attemptsMax: number; readonly error: ItemError },
+): Promise<{ id: string; status: string }[]> {
+  const rows = await run(tx, 'retry_jobs', retryJobsSql, [
+    JSON.stringify(held),
+    args.delayMs,
+    args.attemptsMax,
+    JSON.stringify(args.error),
+    wakeUps(held),
+  ]);
+  return z.array(z.object({ id: z.string(), status: z.string() })).parse(rows);
+}
+
+const retryJobsSql = `
+WITH held AS MATERIALIZED (
+  SELECT j.tenant_id, j.id, CASE WHEN j.status = 'canceling' THEN 'canceled'
+      WHEN j.attempt >= $3 THEN 'failed' WHEN $2 > 0 THEN 'scheduled' ELSE 'queued' END AS next
+  FROM jobs j JOIN json_to_recordset($1) AS x("tenantId" uuid, id uuid, attempt integer)
+    ON j.tenant_id = x."tenantId" AND j.id = x.id AND j.attempt = x.attempt
+  WHERE j.status IN ('processing', 'canceling') ORDER BY j.id FOR UPDATE OF j
+), moved AS (
+  UPDATE jobs j SET status = h.next, dispatch_id = NULL, lease_until = NULL, event_sequence = j.event_sequence + 1,
+    not_before = CASE WHEN h.next = 'scheduled' THEN now() + make_interval(secs => $2::float8 / 1000) ELSE j.not_before END,
+    ended_at = CASE WHEN h.next IN ('failed', 'canceled') THEN clock_timestamp() END,
+    error = CASE WHEN h.next = 'failed' THEN $4::jsonb END,
+    failed_count = CASE WHEN h.next = 'failed' THEN j.item_count ELSE 0 END,
+    attempts = jsonb_set(j.attempts, ARRAY[(jsonb_array_length(j.attempts) - 1)::text],
+      (j.attempts->-1) || jsonb_build_object('ended_at', now(), 'outcome', 'retry', 'error', $4::jsonb))
+  FROM held h WHERE j.tenant_id = h.tenant_id AND j.id = h.id
+  RETURNING j.tenant_id, j.id, j.status, j.event_sequence
+), told AS (
+  INSERT INTO job_events (tenant_id, job_id, sequence, type, data, at)
+  SELECT tenant_id, id, event_sequence, CASE WHEN status IN ('queued', 'scheduled') THEN 'job.retrying' ELSE 'job.' || status END,
+    jsonb_build_object('error', $4::jsonb), now() FROM moved
+)
+SELECT id, status, (SELECT count(pg_notify('${jobsChannel}', payload)) FROM unnest($5::text[]) AS payload) FROM moved`;
+
+export type JobRow = typeof schema.jobs.$inferSelect;
+export type AnalysisRow = typeof schema.analyses.$inferSelect;
+
+/** A job with the analyses of its items, in input order; none while it is not terminal. */
+export interface JobWithAnalyses {
+  readonly job: JobRow;
+  readonly analyses: readonly AnalysisRow[];
+}
+
+/** Those of the jobs that the tenant has, by id. Two statements, however many jobs. */
+export async function listJobs(
+  reader: Reader,
+  tenantId: string,
+  ids: readonly string[],
+): Promise<Map<string, JobWithAnalyses>> {
+  const { jobs, analyses } = schema;
+  const found = await reader
+    .select()
+    .from(jobs)
+    .where(and(eq(jobs.tenantId, tenantId), inArray(jobs.id, [...ids])));
+  const ended = found.filter((job) => job.endedAt !== null).map((job) => job.id);
+  const results = await reader
+    .select()
+    .from(analyses)
+    .where(and(eq(analyses.tenantId, tenantId), inArray(analyses.jobId, ended)))
+    .orderBy(asc(analyses.jobId), asc(analyses.itemIndex));
+  const byJob = new Map<string, AnalysisRow[]>(found.map((job) => [job.id, []]));
+  for (const row of results) byJob.get(row.jobId)?.push(row);
+  return new Map(found.map((job) => [job.id, { job, analyses: byJob.get(job.id) ?? [] }]));
+}
+
+/** Runs a statement under a name, so that a connection plans it once: planning is half the cost of a small group. */
+async function run(tx: Tx, name: string, text: string, values: unknown[]): Promise<unknown[]> {
+  const config: QueryConfig = { name, text, values };
+  const result = await tx.query<Record<string, unknown>>(config);
+  return result.rows;
+}

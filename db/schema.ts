@@ -1,0 +1,143 @@
+// The ledger's tables as the typed reads see them. The migrations make them; a live test holds the two equal.
+
+import {
+  boolean,
+  customType,
+  integer,
+  json,
+  jsonb,
+  pgTable,
+  primaryKey,
+  smallint,
+  text,
+  timestamp,
+  uuid,
+} from 'drizzle-orm/pg-core';
+
+const moment = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' });
+const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' });
+
+export const tenants = pgTable('tenants', {
+  id: uuid('id').primaryKey(),
+  name: text('name').notNull(),
+  createdAt: moment('created_at').notNull(),
+});
+
+export const jobs = pgTable(
+  'jobs',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    id: uuid('id').notNull(),
+    kind: text('kind').notNull(),
+    modelVersion: text('model_version').notNull(),
+    modelDigest: text('model_digest').notNull(),
+    class: smallint('class').notNull(),
+    status: text('status').notNull(),
+    statusReason: text('status_reason'),
+    userId: text('user_id'),
+    customId: text('custom_id'),
+    metadata: jsonb('metadata').notNull(),
+    tags: text('tags').array().notNull(),
+    options: jsonb('options').notNull(),
+    storeInput: boolean('store_input').notNull(),
+    retryOf: uuid('retry_of'),
+    itemCount: integer('item_count').notNull(),
+    characterCount: integer('character_count').notNull(),
+    succeededCount: integer('succeeded_count').notNull(),
+    failedCount: integer('failed_count').notNull(),
+    attempt: integer('attempt').notNull(),
+    attempts: jsonb('attempts').notNull(),
+    leaseUntil: moment('lease_until'),
+    worker: text('worker'),
+    dispatchId: uuid('dispatch_id'),
+    dispatchedAt: moment('dispatched_at'),
+    notBefore: moment('not_before'),
+    deadlineAt: moment('deadline_at'),
+    cancelRequestedAt: moment('cancel_requested_at'),
+    eventSequence: integer('event_sequence').notNull(),
+    timing: jsonb('timing'),
+    execution: jsonb('execution'),
+    error: jsonb('error'),
+    createdAt: moment('created_at').notNull(),
+    queuedAt: moment('queued_at'),
+    startedAt: moment('started_at'),
+    endedAt: moment('ended_at'),
+    expiresAt: moment('expires_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.tenantId, table.id] })],
+);
+
+export const items = pgTable(
+  'items',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    jobId: uuid('job_id').notNull(),
+    index: integer('index').notNull(),
+    text: text('text'),
+  },
+  (table) => [primaryKey({ columns: [table.tenantId, table.jobId, table.index] })],
+);
+
+export const analyses = pgTable(
+  'analyses',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    jobId: uuid('job_id').notNull(),
+    itemIndex: integer('item_index').notNull(),
+    kind: text('kind').notNull(),
+    modelVersion: text('model_version').notNull(),
+    userId: text('user_id'),
+    output: json('output'),
+    error: jsonb('error'),
+    createdAt: moment('created_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.tenantId, table.jobId, table.itemIndex] })],
+);
+
+export const jobEvents = pgTable(
+  'job_events',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    jobId: uuid('job_id').notNull(),
+    sequence: integer('sequence').notNull(),
+    type: text('type').notNull(),
+    data: jsonb('data').notNull(),
+    at: moment('at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.tenantId, table.jobId, table.sequence] })],
+);
+
+export const idempotencyKeys = pgTable(
+  'idempotency_keys',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    route: text('route').notNull(),
+    key: text('key').notNull(),
+    fingerprint: bytea('fingerprint').notNull(),
+    jobId: uuid('job_id').notNull(),
+    createdAt: moment('created_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.tenantId, table.route, table.key] })],
+);
+
+export const erasures = pgTable(
+  'erasures',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    id: uuid('id').notNull(),
+    jobId: uuid('job_id'),
+    userId: text('user_id'),
+    requestedAt: moment('requested_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.tenantId, table.id] })],
+);
+
+export const processes = pgTable('processes', {
+  id: uuid('id').primaryKey(),
+  type: text('type').notNull(),
+  host: text('host').notNull(),
+  pid: integer('pid').notNull(),
+  info: jsonb('info').notNull(),
+  startedAt: moment('started_at').notNull(),
+  seenAt: moment('seen_at').notNull(),
+});

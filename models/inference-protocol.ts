@@ -1,0 +1,70 @@
+// What a worker and its inference process say to each other over the IPC channel.
+
+/** An item to analyse; `options` have passed the kind's schema. */
+export interface InferenceItem {
+  readonly text: string;
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+export interface PredictMessage {
+  readonly type: 'predict';
+  readonly id: number;
+  readonly kind: string;
+  readonly version: string;
+  readonly items: readonly InferenceItem[];
+  readonly microBatchItemsMax: number;
+}
+
+/** An item's result; `index` is its place in `PredictMessage.items`. */
+export type InferenceResult =
+  | { readonly index: number; readonly output: unknown; readonly error?: never }
+  | {
+      readonly index: number;
+      readonly error: { readonly code: string; readonly detail: string };
+      readonly output?: never;
+    };
+
+/** Work done so far in a pool. Times in milliseconds; `paddedTokens` counts real tokens and padding. */
+export interface InferenceStats {
+  readonly microBatches: number;
+  readonly tokens: number;
+  readonly paddedTokens: number;
+  readonly tokenizeMs: number;
+  readonly inferenceMs: number;
+}
+
+export interface ReadyMessage {
+  readonly type: 'ready';
+  readonly models: readonly {
+    readonly kind: string;
+    readonly version: string;
+    readonly provider: string;
+    readonly loadMs: number;
+  }[];
+}
+
+/** The run that a progress message tells of: sequences, and tokens with padding. */
+export interface MicroBatch {
+  readonly items: number;
+  readonly paddedTokens: number;
+}
+
+/** After each micro-batch: what is finished, and the items of the micro-batch that runs next. */
+export interface ProgressMessage {
+  readonly type: 'progress';
+  readonly id: number;
+  readonly results: readonly InferenceResult[];
+  readonly running: readonly number[];
+  readonly microBatch: MicroBatch;
+  readonly stats: InferenceStats;
+}
+
+export type ChildMessage = ReadyMessage | ProgressMessage;
+
+/** What the child is started with, as one JSON argument. */
+export interface InferenceSetup {
+  readonly modelsDir: string;
+  readonly models: readonly { readonly kind: string; readonly version: string }[];
+  readonly threads: number;
+  readonly faultInjection: boolean;
+}

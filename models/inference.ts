@@ -1,0 +1,239 @@
+// The worker's side of inference: a pool goes in, results come back as they are ready, and whatever happens to the
+// process that holds the models costs at most the item that caused it.
+
+import { type ChildProcess, fork } from 'node:child_process';
+import { join } from 'node:path';
+import type {
+  ChildMessage,
+  InferenceItem,
+  InferenceResult,
+  InferenceSetup,
+  InferenceStats,
+  MicroBatch,
+} from './inference-protocol.ts';
+
+export type { InferenceItem, InferenceResult, InferenceStats, MicroBatch };
+
+export interface InferenceOptions extends InferenceSetup {
+  readonly microBatchItemsMax: number;
+  /** Longest silence of the process while it works, in milliseconds; then it is killed. */
+  readonly timeoutMs: number;
+  readonly onRestart: (reason: 'crash' | 'timeout') => void;
+}
+
+/** A pool of one kind and version. `onResults` is called as micro-batches end, each item exactly once. */
+export interface Pool {
+  readonly kind: string;
+  readonly version: string;
+  readonly items: readonly InferenceItem[];
+  readonly onResults: (
+    results: readonly InferenceResult[],
+    microBatch: MicroBatch,
+    stats: InferenceStats,
+  ) => void;
+}
+
+export interface Inference {
+  /** Resolves once all items of the pool have had their result. Pools run one after another. */
+  readonly predict: (pool: Pool) => Promise<InferenceStats>;
+  /** Items given to `predict` that have no result yet. */
+  readonly pending: () => number;
+  readonly models: () => readonly { kind: string; version: string; provider: string; loadMs: number }[];
+  readonly close: () => Promise<void>;
+}
+
+type Report = (results: readonly InferenceResult[], microBatch: MicroBatch, stats: InferenceStats) => void;
+
+/** How one pass over a pool ended: all done, or the process died with these items in the model. */
+type PassEnd =
+  | { readonly died: false }
+  | { readonly died: true; readonly reason: 'crash' | 'timeout'; readonly suspects: ReadonlySet<number> };
+
+const noStats: InferenceStats = {
+  microBatches: 0,
+  tokens: 0,
+  paddedTokens: 0,
+  tokenizeMs: 0,
+  inferenceMs: 0,
+};
+
+/** An item that killed its process this often, alone, is poison. Twice, since the first may be someone else's doing. */
+const lonelyDeathsMax = 2;
+
+/**
+ * Starts the inference process and loads the models.
+ * @throws Error if the process ends before it is ready (its words are on our stderr).
+ */
+export async function startInference(options: InferenceOptions): Promise<Inference> {
+  let child = await startChild(options);
+  let turn: Promise<unknown> = Promise.resolve();
+  let pending = 0;
+  let nextId = 0;
+  let closed = false;
+
+  /** Sends `indices` of the pool through the process once; reports what came back in terms of the pool. */
+  const pass = (pool: Pool, indices: readonly number[], report: Report) =>
+    runPass(child.process, options, {
+      id: nextId++,
+      pool: { ...pool, items: indices.flatMap((index) => pool.items[index] ?? []) },
+      report: (results, microBatch, stats) =>
+        report(
+          results.map((result) => ({ ...result, index: indices[result.index] ?? -1 })),
+          microBatch,
+          stats,
+        ),
+    });
+
+  const replaceChild = async (reason: 'crash' | 'timeout'): Promise<void> => {
+    options.onRestart(reason);
+    if (!closed) child = await startChild(options);
+  };
+
+  const predictNow = async (pool: Pool): Promise<InferenceStats> => {
+    const open = new Set(pool.items.keys());
+    let total = noStats;
+    let finished = noStats;
+    const report: Report = (results, microBatch, stats) => {
+      const fresh = results.filter((result) => open.delete(result.index));
+      pending -= fresh.length;
+      total = addStats(finished, stats);
+      pool.onResults(fresh, microBatch, total);
+    };
+    let suspects: number[] = [];
+    while (open.size > 0) {
+      const group = [...open].filter((index) => !suspects.includes(index));
+      const indices = group.length > 0 ? group : suspects.filter((index) => open.has(index)).slice(0, 1);
+      let end = await pass(pool, indices, report);
+      finished = total;
+      for (let deaths = 1; end.died && indices.length === 1 && deaths < lonelyDeathsMax; deaths++) {
+        await replaceChild(end.reason);
+        end = await pass(pool, indices, report);
+        finished = total;
+      }
+      if (!end.died) continue;
+      await replaceChild(end.reason);
+      const [only] = indices;
+      if (indices.length === 1 && only !== undefined)
+        report([poisoned(only, end.reason)], { items: 1, paddedTokens: 0 }, noStats);
+      else
+        suspects = suspects.concat(indices.filter((_, position) => end.died && end.suspects.has(position)));
+    }
+    return total;
+  };
+
+  return {
+    predict: (pool) => {
+      pending += pool.items.length;
+      const result = turn.then(() => predictNow(pool));
+      turn = result.catch(() => undefined);
+      return result;
+    },
+    pending: () => pending,
+    models: () => child.models,
+    close: async () => {
+      closed = true;
+      await turn;
+      child.process.disconnect();
+      await once(child.process, 'exit');
+    },
+  };
+}
+
+function poisoned(index: number, reason: 'crash' | 'timeout'): InferenceResult {
+  const error = {
+    crash: { code: 'item_crashed_model', detail: 'The model process died on this text alone' },
+    timeout: { code: 'item_timed_out', detail: 'The model did not finish this text in time' },
+  };
+  return { index, error: error[reason] };
+}
+
+function addStats(a: InferenceStats, b: InferenceStats): InferenceStats {
+  return {
+    microBatches: a.microBatches + b.microBatches,
+    tokens: a.tokens + b.tokens,
+    paddedTokens: a.paddedTokens + b.paddedTokens,
+    tokenizeMs: a.tokenizeMs + b.tokenizeMs,
+    inferenceMs: a.inferenceMs + b.inferenceMs,
+  };
+}
+
+interface Child {
+  readonly process: ChildProcess;
+  readonly models: readonly { kind: string; version: string; provider: string; loadMs: number }[];
+}
+
+function startChild({ modelsDir, models, threads, faultInjection }: InferenceOptions): Promise<Child> {
+  const setup: InferenceSetup = { modelsDir, models, threads, faultInjection };
+  const child = fork(join(import.meta.dirname, 'inference-process.js'), [JSON.stringify(setup)], {
+    serialization: 'advanced',
+    execArgv: [],
+  });
+  return new Promise((resolve, reject) => {
+    child.once('exit', (code, signal) =>
+      reject(new Error(`the inference process ended before it was ready (${signal ?? code})`)),
+    );
+    child.once('error', reject);
+    child.once('message', (message: ChildMessage) => {
+      if (message.type !== 'ready') return reject(new Error('the inference process spoke out of turn'));
+      child.removeAllListeners('exit');
+      resolve({ process: child, models: message.models });
+    });
+  });
+}
+
+/** One `predict` message and the progress it brings, until all items are reported or the process is gone. */
+function runPass(
+  child: ChildProcess,
+  options: InferenceOptions,
+  work: { id: number; pool: Pool; report: Report },
+): Promise<PassEnd> {
+  const { id, pool, report } = work;
+  let open = pool.items.length;
+  let running: readonly number[] = [...pool.items.keys()];
+  let timedOut = false;
+  return new Promise((resolve) => {
+    const silence = setTimeout(() => {
+      timedOut = true;
+      child.kill('SIGKILL');
+    }, options.timeoutMs);
+    const end = (result: PassEnd): void => {
+      clearTimeout(silence);
+      child.off('exit', onExit).off('message', onMessage);
+      resolve(result);
+    };
+    const onExit = (): void =>
+      end({ died: true, reason: timedOut ? 'timeout' : 'crash', suspects: new Set(running) });
+    const onMessage = (message: ChildMessage): void => {
+      if (message.type !== 'progress' || message.id !== id) return;
+      silence.refresh();
+      running = message.running;
+      open -= message.results.length;
+      report(message.results, message.microBatch, message.stats);
+      if (open === 0) end({ died: false });
+    };
+    if (hasEnded(child)) return end({ died: true, reason: 'crash', suspects: new Set() });
+    child.on('exit', onExit).on('message', onMessage);
+    child.send(
+      {
+        type: 'predict',
+        id,
+        kind: pool.kind,
+        version: pool.version,
+        items: pool.items,
+        microBatchItemsMax: options.microBatchItemsMax,
+      },
+      (error) => error && child.kill('SIGKILL'),
+    );
+  });
+}
+
+function once(child: ChildProcess, event: 'exit'): Promise<void> {
+  return new Promise((resolve) => {
+    if (hasEnded(child)) resolve();
+    else child.once(event, () => resolve());
+  });
+}
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}

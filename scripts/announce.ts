@@ -1,0 +1,53 @@
+// The last step of a start: says when the system can be used, and how.
+
+import type { Formation } from './formation.ts';
+import type { Output } from './output.ts';
+import { waitUntilReady } from './wait-until-ready.ts';
+
+/** After so long we say what we still wait for. */
+const slowStartMs = 30_000;
+
+/** Tells, once the API and a worker are ready, how to use them. */
+export async function announce(
+  { config, members, port }: Formation,
+  output: Output,
+  signal: AbortSignal,
+): Promise<void> {
+  const host = hostToAsk(config.HOST);
+  const healthOf = (name: string) =>
+    members
+      .filter((member) => member.name === name)
+      .map((member) => `http://${host}:${member.metricsPort}/health/ready`);
+  const api = `http://${host}:${port}`;
+  const hasApi = members.some(({ name }) => name === 'api');
+  const slow = setTimeout(
+    () => output.say('still waiting for the API and a worker to be ready; see above'),
+    slowStartMs,
+  );
+  const ready = await Promise.all([
+    waitUntilReady(hasApi ? [`${api}/health/ready`] : [], signal),
+    waitUntilReady(healthOf('analysis'), signal),
+  ]);
+  clearTimeout(slow);
+  if (ready.includes(false)) return;
+  output.say(`ready in ${(performance.now() / 1000).toFixed(1)} s`);
+  if (hasApi) process.stdout.write(invitation(api));
+}
+
+function invitation(api: string): string {
+  const body = JSON.stringify({ kind: 'emotion', input: { text: 'Thank you so much, this made my day!' } });
+  return [
+    '',
+    `curl -s ${api}/v1/jobs -H 'content-type: application/json' -H 'Prefer: wait=10' -d '${body}'`,
+    '',
+    `Documentation: ${api}/docs    Stop: Ctrl-C`,
+    '',
+    '',
+  ].join('\n');
+}
+
+/** An address under which a server that listens on `host` is reached from here. */
+function hostToAsk(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return '127.0.0.1';
+  return host.includes(':') ? `[${host}]` : host;
+}

@@ -1,0 +1,77 @@
+// What `npm start` is going to run, decided before anything runs: which processes, where on the machine, on which ports.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type Config, childEnv, packageRoot, readConfig } from '../shared/config.ts';
+import { allowedCores } from './allowed-cores.ts';
+import { describeError } from './describe-error.ts';
+import { findOnPath, runsHere } from './find-on-path.ts';
+import { checkPort, freePort, freePorts } from './free-port.ts';
+import { type PlannedProcess, parseFormation, parseProcfile, planProcesses } from './procfile.ts';
+
+/** One process with the port on which it answers for itself. */
+export interface Member extends PlannedProcess {
+  readonly metricsPort: number;
+}
+
+/** All of them, with the settings that they share. */
+export interface Formation {
+  readonly config: Config;
+  /** Where the API listens. */
+  readonly port: number;
+  readonly members: readonly Member[];
+}
+
+/**
+ * Reads the command line, the configuration and the Procfile.
+ * @throws Error that says what to change when they do not fit together or the port is taken.
+ */
+export async function readFormation(args: readonly string[]): Promise<Formation> {
+  const options = { formation: { type: 'string', default: '' }, port: { type: 'string' } } as const;
+  const { values } = parseArgs({ args: [...args], options });
+  const config = readConfig(childEnv(values.port === undefined ? {} : { PORT: values.port }));
+  const lines = parseProcfile(readFileSync(join(packageRoot, 'Procfile'), 'utf8'));
+  const names = lines.map((line) => line.name);
+  const counts = new Map([['analysis', config.WORKERS], ...parseFormation(values.formation, names)]);
+  if ((counts.get('api') ?? 1) > 1) throw new Error('--formation: one api at most, since its port is one');
+  const plan = planProcesses(lines, counts, { cores: usableCores(), nice: usableNice(config) });
+  const ports = await metricsPorts(config, plan.length);
+  const members = plan.map((planned, index) => ({ ...planned, metricsPort: ports[index] ?? 0 }));
+  return {
+    config,
+    members,
+    port: plan.some(({ name }) => name === 'api') ? await choosePort(config) : config.PORT,
+  };
+}
+
+function usableCores(): readonly number[] {
+  const cores = allowedCores();
+  const works = findOnPath('taskset') !== undefined && runsHere(['taskset', '-c', String(cores[0]), 'true']);
+  return works ? cores : [];
+}
+
+function usableNice(config: Config): number {
+  return findOnPath('nice') === undefined ? 0 : config.WORKER_NICE;
+}
+
+/** METRICS_PORT and the ports after it when it is set, so that a scraper knows them; else any that are free. */
+function metricsPorts(config: Config, count: number): Promise<readonly number[]> {
+  if (config.METRICS_PORT === 0) return freePorts(count);
+  return Promise.resolve(Array.from({ length: count }, (_, index) => config.METRICS_PORT + index));
+}
+
+async function choosePort({ HOST, PORT }: Config): Promise<number> {
+  if (PORT === 0) return freePort();
+  try {
+    await checkPort(HOST, PORT);
+    return PORT;
+  } catch (cause) {
+    const why =
+      cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE'
+        ? 'is taken'
+        : 'cannot be used';
+    const remedy = `choose another with \`npm start -- --port ${PORT + 1}\` or PORT=${PORT + 1}`;
+    throw new Error(`port ${PORT} on ${HOST} ${why} (${describeError(cause)}): ${remedy}`, { cause });
+  }
+}

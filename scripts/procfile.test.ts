@@ -1,0 +1,80 @@
+// The Procfile's grammar, and the commands that a formation of it leads to.
+
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { parseFormation, parseProcfile, planProcesses } from './procfile.ts';
+
+const procfile = 'api: node dist/api/main.js\n\n# the heart\nanalysis: node dist/workers/analysis.js\n';
+const unplaced = { cores: [], nice: 0 };
+
+test('reads names and commands, skipping comments and empty lines', () => {
+  assert.equal(parseProcfile(procfile), [
+    { name: 'api', command: ['node', 'dist/api/main.js'] },
+    { name: 'analysis', command: ['node', 'dist/workers/analysis.js'] },
+  ]);
+});
+
+test('refuses a line that is no process, saying which', () => {
+  for (const bad of ['api', 'Api: node x', ': node x', 'api:', 'api: node "a b"']) {
+    assert.throws(() => parseProcfile(`web: node x\n${bad}\n`), /Procfile line 2/, bad);
+  }
+});
+
+test('refuses a name that comes twice', () => {
+  assert.throws(() => parseProcfile('api: node x\napi: node y\n'), /line 2 repeats api/);
+});
+
+test('reads a formation', () => {
+  const counts = parseFormation('api=1, analysis=12', ['api', 'analysis']);
+  assert.equal(
+    [...counts],
+    [
+      ['api', 1],
+      ['analysis', 12],
+    ],
+  );
+  assert.is(parseFormation('', ['api']).size, 0);
+});
+
+test('refuses a formation with an unknown name or no count, naming those that exist', () => {
+  for (const bad of ['worker=1', 'api', 'api=', 'api=-1', 'api=x', 'api=1=2']) {
+    assert.throws(() => parseFormation(bad, ['api', 'analysis']), /api, analysis/, bad);
+  }
+});
+
+test('plans one of each where the formation is silent, in order, numbered from 1', () => {
+  const plan = planProcesses(parseProcfile(procfile), new Map([['analysis', 2]]), unplaced);
+  assert.equal(
+    plan.map(({ label }) => label),
+    ['api.1', 'analysis.1', 'analysis.2'],
+  );
+  assert.equal(plan[2]?.command, ['node', 'dist/workers/analysis.js']);
+});
+
+test('leaves out a process whose count is 0', () => {
+  const plan = planProcesses(parseProcfile(procfile), new Map([['analysis', 0]]), unplaced);
+  assert.equal(
+    plan.map(({ label }) => label),
+    ['api.1'],
+  );
+});
+
+test('gives each computing process a core in turn and lets it step back, and leaves the others alone', () => {
+  const plan = planProcesses(parseProcfile(procfile), new Map([['analysis', 3]]), {
+    cores: [4, 6],
+    nice: 10,
+  });
+  assert.equal(
+    plan.map(({ placement }) => placement),
+    ['', 'core 4, nice 10', 'core 6, nice 10', 'core 4, nice 10'],
+  );
+  assert.equal(plan[0]?.command[0], 'node');
+  assert.equal(plan[2]?.command.slice(0, 7), ['taskset', '-c', '6', 'nice', '-n', '10', 'node']);
+});
+
+test('pins nothing when there is only one core', () => {
+  const plan = planProcesses(parseProcfile(procfile), new Map(), { cores: [0], nice: 10 });
+  assert.equal(plan[1]?.command.slice(0, 3), ['nice', '-n', '10']);
+});
+
+test.run();

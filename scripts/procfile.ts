@@ -1,0 +1,93 @@
+// The Procfile, the one list of Soma's processes: its lines, how many of each run, and the exact command of every one.
+// Pure, so that a wrong formation is found before anything starts.
+
+/** One line of the Procfile; commands are words without quotes, since no shell runs them. */
+export interface ProcfileLine {
+  readonly name: string;
+  readonly command: readonly string[];
+}
+
+/** One process to run. */
+export interface PlannedProcess {
+  /** `analysis.2`, counted from 1. */
+  readonly label: string;
+  readonly name: string;
+  readonly command: readonly string[];
+  /** How it is placed on the machine, in words; empty when it is left to the system. */
+  readonly placement: string;
+}
+
+/** What the machine offers for placing processes. */
+export interface Placement {
+  /** Cores we may use; empty when processes cannot be pinned here. */
+  readonly cores: readonly number[];
+  /** Added niceness (0..19) of the processes that compute; 0 leaves them as they are. */
+  readonly nice: number;
+}
+
+/**
+ * Reads `name: command` lines; empty lines and `#` comments are skipped.
+ * @throws Error naming the line that is not one.
+ */
+export function parseProcfile(text: string): readonly ProcfileLine[] {
+  const lines: ProcfileLine[] = [];
+  for (const [index, line] of text.split('\n').entries()) {
+    if (/^\s*(#|$)/.test(line)) continue;
+    const [, name, command] = /^([a-z][a-z0-9-]*):\s*([^'"]+)$/.exec(line.trim()) ?? [];
+    if (name === undefined || command === undefined) {
+      throw new Error(`Procfile line ${index + 1} is not "name: command" without quotes: ${line}`);
+    }
+    if (lines.some((other) => other.name === name))
+      throw new Error(`Procfile line ${index + 1} repeats ${name}`);
+    lines.push({ name, command: command.trim().split(/\s+/) });
+  }
+  return lines;
+}
+
+/**
+ * Reads `api=1,analysis=2` into counts by name.
+ * @throws Error naming the part that is wrong, and the names that exist.
+ */
+export function parseFormation(text: string, names: readonly string[]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const part of text.split(',').filter((piece) => piece.trim() !== '')) {
+    const [, name = '', count] = /^\s*([a-z0-9-]+)\s*=\s*(\d{1,3})\s*$/.exec(part) ?? [];
+    if (count === undefined || !names.includes(name)) {
+      throw new Error(
+        `--formation: "${part}" is not <name>=<count> with a name of the Procfile (${names.join(', ')})`,
+      );
+    }
+    counts.set(name, Number(count));
+  }
+  return counts;
+}
+
+/** The processes that compute, and so get a core each and step back behind the others. */
+const computing: readonly string[] = ['analysis'];
+
+/** Lays out every process to run, in Procfile order; `counts` holds how many of each, 1 where it says nothing. */
+export function planProcesses(
+  lines: readonly ProcfileLine[],
+  counts: ReadonlyMap<string, number>,
+  placement: Placement,
+): readonly PlannedProcess[] {
+  return lines.flatMap(({ name, command }) =>
+    Array.from({ length: counts.get(name) ?? 1 }, (_, index) => {
+      const place = computing.includes(name) ? placeProcess(index, placement) : { wrap: [], words: '' };
+      return {
+        label: `${name}.${index + 1}`,
+        name,
+        command: [...place.wrap, ...command],
+        placement: place.words,
+      };
+    }),
+  );
+}
+
+function placeProcess(index: number, { cores, nice }: Placement): { wrap: readonly string[]; words: string } {
+  const core = cores.length > 1 ? cores[index % cores.length] : undefined;
+  const pinned = core === undefined ? [] : ['taskset', '-c', String(core)];
+  const niced = nice === 0 ? [] : ['nice', '-n', String(nice)];
+  const words = [core === undefined ? '' : `core ${core}`, nice === 0 ? '' : `nice ${nice}`];
+  return { wrap: [...pinned, ...niced], words: words.filter((word) => word !== '').join(', ') };
+}

@@ -1,0 +1,111 @@
+// `npm start`: everything that Soma is, on one machine. Servers where none are given, the schema, then the processes
+// of the Procfile, kept running until told to stop; then all of it ends in the reverse order.
+
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { migrate } from '../db/migrate.ts';
+import { childEnv, packageRoot } from '../shared/config.ts';
+import { announce } from './announce.ts';
+import { describeError } from './describe-error.ts';
+import { type Formation, readFormation } from './formation.ts';
+import { createOutput, type Output } from './output.ts';
+import { type Services, startServices } from './services.ts';
+import { onStopRequest } from './stop-requests.ts';
+import { type Supervised, supervise } from './supervise.ts';
+
+/** Beyond the processes' own limit for draining, so that each may end by itself. */
+const killMarginMs = 2000;
+
+async function main(): Promise<void> {
+  if (existsSync(join(packageRoot, '.env'))) process.loadEnvFile(join(packageRoot, '.env'));
+  const formation = await readFormation(process.argv.slice(2));
+  const tty = process.stdout.isTTY === true && childEnv({})['NO_COLOR'] === undefined;
+  const labels = formation.members.map((member) => member.label);
+  const output = createOutput(labels, tty, (text) => process.stdout.write(text));
+  process.exitCode = await run(formation, output);
+}
+
+/** Starts everything, waits for a reason to stop, stops everything; returns the exit code. */
+async function run(formation: Formation, output: Output): Promise<number> {
+  const stopping = new AbortController();
+  const processes: Supervised[] = [];
+  listenForStop(output, stopping, processes);
+  let services: Services | undefined;
+  let failure: unknown;
+  try {
+    services = await startServices({ keep: true });
+    output.say(`servers started: ${services.started.join(', ') || 'none, all are given'}`);
+    if (!stopping.signal.aborted) await prepareSchema(services);
+    if (!stopping.signal.aborted) processes.push(...startProcesses(formation, services, output));
+    void announce(formation, output, stopping.signal);
+    const failures = [services.failed, ...processes.map(({ failed }) => failed)];
+    failure = await Promise.race([whenAborted(stopping.signal), ...failures]);
+  } catch (error) {
+    failure = error;
+  }
+  stopping.abort();
+  if (failure !== undefined) output.say(describeError(failure));
+  const limitMs = formation.config.DRAIN_MS + killMarginMs;
+  await Promise.all(processes.map((supervised) => supervised.stop(limitMs)));
+  await services?.stop();
+  output.say('stopped');
+  return failure === undefined ? 0 : 1;
+}
+
+/** The first request drains, the second kills the processes, the third leaves without a goodbye to the servers. */
+function listenForStop(output: Output, stopping: AbortController, processes: readonly Supervised[]): void {
+  let killed = false;
+  onStopRequest(
+    (reason) => {
+      output.say(`${reason}: stopping; once more kills what still works`);
+      stopping.abort();
+    },
+    () => {
+      if (killed) process.exit(130);
+      killed = true;
+      for (const supervised of processes) void supervised.stop(0);
+    },
+  );
+}
+
+function whenAborted(signal: AbortSignal): Promise<undefined> {
+  if (signal.aborted) return Promise.resolve(undefined);
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(undefined), { once: true }));
+}
+
+async function prepareSchema({ env }: Services): Promise<void> {
+  try {
+    await migrate(env['DATABASE_URL'] ?? '');
+  } catch (cause) {
+    throw new Error(`the database cannot be brought up to date: ${describeError(cause)}`, { cause });
+  }
+}
+
+function startProcesses(
+  { members, port }: Formation,
+  services: Services,
+  output: Output,
+): readonly Supervised[] {
+  return members.map(({ label, command, placement, metricsPort }) => {
+    output.say(
+      `starting ${label}${placement === '' ? '' : ` (${placement})`}, metrics on port ${metricsPort}`,
+    );
+    return supervise({
+      process: {
+        name: label,
+        command: command.map((word) => (word === 'node' ? process.execPath : word)),
+        cwd: packageRoot,
+        env: { ...services.env, PORT: String(port), METRICS_PORT: String(metricsPort) },
+        // When our servers die with us, there is nothing left to drain into.
+        deathSignal: services.started.length > 0 ? 'KILL' : 'TERM',
+        onLine: (line) => output.line(label, line),
+      },
+      onEvent: (message) => output.say(`!!! ${message}`),
+    });
+  });
+}
+
+main().catch((error: unknown) => {
+  console.error(describeError(error));
+  process.exitCode = 1;
+});

@@ -1,0 +1,103 @@
+// Every setting of every process, read once from the environment and checked before anything starts.
+// The only file that reads `process.env`; `.env.example` repeats this list and a test holds the two equal.
+
+import { existsSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { dirname, isAbsolute, join } from 'node:path';
+import { z } from 'zod';
+
+/** The folder that holds package.json, the same from source and from the compiled `dist/`. */
+export const packageRoot = findPackageRoot(import.meta.dirname);
+
+const bool = z.enum(['true', 'false']).transform((value) => value === 'true');
+const int = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+const folder = z.string().transform((path) => (isAbsolute(path) ? path : join(packageRoot, path)));
+
+/** Name, bounds and default of each environment variable. Durations are milliseconds unless the name says otherwise. */
+export const configSchema = z.object({
+  NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
+  LOG_LEVEL: z.enum(['silent', 'fatal', 'error', 'warn', 'info', 'debug']).default('info'),
+
+  HOST: z.string().default('127.0.0.1'),
+  PORT: int(0, 65_535).default(3000),
+  METRICS_PORT: int(0, 65_535).default(0),
+  TRUST_NETWORK: bool.default(false),
+
+  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).default('postgres://soma@127.0.0.1:5432/soma'),
+  DATABASE_POOL_MAX: int(2, 100).default(8),
+  REDIS_URL: z.url({ protocol: /^rediss?$/ }).default('redis://127.0.0.1:6379'),
+  QUEUE_PREFIX: z
+    .string()
+    .regex(/^[\w{}-]+$/)
+    .default('{soma}'),
+
+  WORKERS: int(0, 256).default(Math.max(1, cpus().length)),
+  MODELS_DIR: folder.prefault('models/artifacts'),
+  ORT_THREADS: int(1, 64).default(1),
+  WORKER_NICE: int(0, 19).default(10),
+
+  INTAKE_WINDOW_MS: int(0, 100).default(3),
+  INTAKE_GROUP_JOBS_MAX: int(1, 1000).default(200),
+  INTAKE_GROUPS_IN_FLIGHT_MAX: int(1, 16).default(2),
+  INTAKE_PENDING_JOBS_MAX: int(1, 100_000).default(5000),
+  INTAKE_TIMEOUT_MS: int(100, 30_000).default(1500),
+  BODY_BYTES_MAX: int(1024, 16_777_216).default(1_048_576),
+  CONNECTIONS_MAX: int(1, 100_000).default(10_000),
+
+  POOL_ITEMS_MAX: int(1, 4096).default(256),
+  POOL_TOKENS_MAX: int(128, 1_000_000).default(16_384),
+  POOL_WAIT_MS: int(0, 1000).default(2),
+  FLUSH_MS: int(0, 1000).default(25),
+  MICRO_BATCH_ITEMS_MAX: int(1, 256).default(8),
+  INFERENCE_TIMEOUT_MS: int(100, 600_000).default(30_000),
+  ATTEMPTS_MAX: int(1, 100).default(5),
+  LEASE_MS: int(1000, 600_000).default(15_000),
+  LOCK_MS: int(1000, 600_000).default(15_000),
+  STALLED_CHECK_MS: int(500, 600_000).default(5000),
+  DRAIN_MS: int(1000, 600_000).default(25_000),
+  PROGRESS_MS: int(1000, 3_600_000).default(60_000),
+
+  DISPATCH_TICK_MS: int(5, 60_000).default(50),
+  RECONCILE_MS: int(200, 600_000).default(5000),
+  WINDOW_POOLS_PER_WORKER: int(1, 64).default(2),
+
+  FAULT_INJECTION: bool.default(false),
+});
+
+export type Config = z.infer<typeof configSchema>;
+
+/**
+ * Reads and checks the configuration.
+ * @throws Error naming every variable that is missing or out of range.
+ */
+export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const parsed = configSchema.safeParse(given);
+  if (!parsed.success) throw new Error(`configuration: ${z.prettifyError(parsed.error)}`);
+  refuseUnsafe(parsed.data);
+  return parsed.data;
+}
+
+/** The environment that a child process gets: ours, with `changes` on top. */
+export function childEnv(changes: Record<string, string>): NodeJS.ProcessEnv {
+  return { ...process.env, ...changes };
+}
+
+function refuseUnsafe(config: Config): void {
+  const loopback = ['127.0.0.1', '::1', 'localhost'].includes(config.HOST);
+  if (!loopback && !config.TRUST_NETWORK) {
+    throw new Error(
+      `configuration: HOST=${config.HOST} is reachable by others and the API asks for no key; set TRUST_NETWORK=true only behind something that does`,
+    );
+  }
+  if (config.FAULT_INJECTION && config.NODE_ENV === 'production') {
+    throw new Error('configuration: FAULT_INJECTION=true is refused when NODE_ENV=production');
+  }
+}
+
+function findPackageRoot(from: string): string {
+  if (existsSync(join(from, 'package.json'))) return from;
+  const parent = dirname(from);
+  if (parent === from) throw new Error(`no package.json above ${import.meta.dirname}`);
+  return findPackageRoot(parent);
+}

@@ -1,0 +1,52 @@
+// The catalogue of everything that can go wrong for a client, and the one error that carries it (RFC 9457).
+// Documents, OpenAPI and handler are built from this list.
+
+/** code -> HTTP status, title, and whether the same request may succeed later. */
+export const problemCatalogue = {
+  malformed_request: { status: 400, title: 'The request cannot be read', retryable: false },
+  malformed_json: { status: 400, title: 'The body is not valid JSON', retryable: false },
+  invalid_encoding: { status: 400, title: 'The body is not valid UTF-8', retryable: false },
+  invalid_header: { status: 400, title: 'A header has an invalid value', retryable: false },
+  not_found: { status: 404, title: 'Nothing is here', retryable: false },
+  job_not_found: { status: 404, title: 'There is no such job', retryable: false },
+  method_not_allowed: { status: 405, title: 'The method is not allowed here', retryable: false },
+  not_acceptable: { status: 406, title: 'Only application/json can be answered', retryable: false },
+  payload_too_large: { status: 413, title: 'The body is too large', retryable: false },
+  unsupported_media_type: { status: 415, title: 'The body must be application/json', retryable: false },
+  unsupported_encoding: { status: 415, title: 'The body must not be compressed', retryable: false },
+  invalid_request: { status: 422, title: 'The request is well formed but invalid', retryable: false },
+  idempotency_key_reused: { status: 422, title: 'The key was used with another body', retryable: false },
+  internal_error: { status: 500, title: 'Something is wrong on our side', retryable: true },
+  ledger_unavailable: { status: 503, title: 'The job cannot be recorded at the moment', retryable: true },
+  overloaded: { status: 503, title: 'Too many requests are being recorded', retryable: true },
+} as const;
+
+export type ProblemCode = keyof typeof problemCatalogue;
+
+/** One fault of a request: where (a JSON pointer), which (a code), and in words. Never the input itself. */
+export interface Fault {
+  readonly pointer: string;
+  readonly code: string;
+  readonly detail: string;
+}
+
+/** What a client is told. `detail` is for people, `code` for programs. */
+export class ProblemError extends Error {
+  readonly code: ProblemCode;
+  readonly status: number;
+  readonly errors: readonly Fault[];
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(
+    code: ProblemCode,
+    detail: string,
+    extra: { errors?: readonly Fault[]; headers?: Record<string, string>; cause?: unknown } = {},
+  ) {
+    super(detail, { cause: extra.cause });
+    this.name = 'ProblemError';
+    this.code = code;
+    this.status = problemCatalogue[code].status;
+    this.errors = extra.errors ?? [];
+    this.headers = extra.headers ?? {};
+  }
+}

@@ -1,0 +1,269 @@
+// From dispatches to results: jobs gather in a pool, the pool is claimed in the ledger, goes through the model,
+// and each job is written as soon as its last item is done. While one pool is in the model, the next is claimed.
+
+import type { Pool as Database } from '../db/client.ts';
+import { type Claim, type ItemResult, renewLeases, retryJobs, startJobs } from '../db/jobs.ts';
+import type { Inference, InferenceResult, InferenceStats, MicroBatch } from '../models/inference.ts';
+import type { Config } from '../shared/config.ts';
+import type { Logger } from '../shared/log.ts';
+import { metrics } from '../shared/metrics.ts';
+import type { Dispatch } from '../shared/queues.ts';
+import { createBatcher, type PoolEntry, type TakenPool } from './batcher.ts';
+import { type CompletionWriter, untilAvailable } from './completion-writer.ts';
+
+/** A dispatched job in this worker's hands; `done` settles its share of the dispatch. */
+interface Entry extends PoolEntry {
+  readonly tenantId: string;
+  readonly id: string;
+  readonly dispatchId: string;
+  readonly done: () => void;
+}
+
+export interface AnalysisEngine {
+  /** Resolves when every job of the dispatch is terminal, put back, or someone else's. */
+  readonly process: (dispatch: Dispatch, dispatchId: string) => Promise<void>;
+  /** Prolongs the leases of all jobs in hand. */
+  readonly renew: () => Promise<void>;
+  /** From now on pools leave without waiting for company. */
+  readonly drain: () => void;
+  /** Jobs in hand: waiting, claimed or being written. */
+  readonly inHand: () => number;
+  /** Milliseconds since a pool was last claimed. */
+  readonly sinceClaimMs: () => number;
+}
+
+/** The model counts as idle when this few items are ahead: about the time that claiming the next pool takes. */
+const idleItemsMax = 16;
+
+/** One pool in the model and one claimed behind it. */
+const poolsMax = 2;
+
+export function createAnalysisEngine(options: {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly database: Database;
+  readonly inference: Inference;
+  readonly writer: CompletionWriter;
+  readonly worker: string;
+  /** Called with the number of dispatches that may be in hand. */
+  readonly onRoom: (dispatches: number) => void;
+}): AnalysisEngine {
+  const { config, log, database, inference, writer } = options;
+  const batcher = createBatcher<Entry>({
+    itemsMax: config.POOL_ITEMS_MAX,
+    tokensMax: config.POOL_TOKENS_MAX,
+    waitMs: config.POOL_WAIT_MS,
+  });
+  const held = new Map<string, Claim>();
+  let entriesInHand = 0;
+  let dispatchesInHand = 0;
+  let pools = 0;
+  let claiming = 0;
+  let draining = false;
+  let idleSinceMs: number | undefined = performance.now();
+  let lastClaimMs = performance.now();
+  let timer: NodeJS.Timeout | undefined;
+
+  /** Sends pools on while there is room for them, and comes back when the next one falls due. */
+  const pump = (): void => {
+    const idle = claiming === 0 && inference.pending() <= idleItemsMax;
+    idleSinceMs = idle ? (idleSinceMs ?? performance.now()) : undefined;
+    while (pools < poolsMax) {
+      const taken = batcher.take({ nowMs: performance.now(), idleSinceMs, draining });
+      if (taken === undefined) break;
+      idleSinceMs = undefined;
+      pools += 1;
+      void analyzePool(taken)
+        .catch((error: unknown) => log.error({ err: error }, 'a pool failed'))
+        .finally(() => {
+          pools -= 1;
+          pump();
+        });
+    }
+    clearTimeout(timer);
+    const dueAtMs = batcher.dueAtMs();
+    if (dueAtMs !== undefined && idle) timer = setTimeout(pump, Math.max(1, dueAtMs - performance.now()));
+    const full = batcher.items() >= config.POOL_ITEMS_MAX;
+    options.onRoom(full ? dispatchesInHand : dispatchesInHand + 64);
+  };
+
+  const analyzePool = async (taken: TakenPool<Entry>): Promise<void> => {
+    claiming += 1;
+    const claims = await untilAvailable(() => claimPool(taken), log).finally(() => {
+      claiming -= 1;
+    });
+    lastClaimMs = performance.now();
+    const waiting = new Map(taken.entries.map((entry) => [entry.id, entry]));
+    const claimed = claims.flatMap((claim) => {
+      const entry = waiting.get(claim.id);
+      waiting.delete(claim.id);
+      held.set(claim.id, claim);
+      return entry === undefined ? [] : [{ claim, entry }];
+    });
+    for (const entry of waiting.values()) entry.done();
+    if (claimed.length > 0) await inferPool(taken, claimed);
+  };
+
+  const claimPool = (taken: TakenPool<Entry>): Promise<Claim[]> =>
+    startJobs(database, {
+      jobs: taken.entries.map(({ tenantId, id, dispatchId }) => ({ tenantId, id, dispatchId })),
+      worker: options.worker,
+      leaseMs: config.LEASE_MS,
+      attemptsMax: config.ATTEMPTS_MAX,
+    });
+
+  const inferPool = async (
+    taken: TakenPool<Entry>,
+    claimed: readonly { claim: Claim; entry: Entry }[],
+  ): Promise<void> => {
+    const [first] = claimed;
+    if (first === undefined) return;
+    const { kind, modelVersion } = first.claim;
+    const claimedAtMs = performance.now();
+    const jobs = claimed.map(({ claim, entry }) => ({ claim, entry, results: new Array<ItemResult>() }));
+    const owners = jobs.flatMap((job) => job.claim.texts.map((text, index) => ({ job, index, text })));
+    metrics.poolItems.observe({ kind }, owners.length);
+    metrics.poolFlushes.inc({ kind, reason: taken.reason });
+
+    const onResults = (
+      results: readonly InferenceResult[],
+      microBatch: MicroBatch,
+      stats: InferenceStats,
+    ): void => {
+      for (const result of results) {
+        const owner = owners[result.index];
+        if (owner === undefined) continue;
+        const { job } = owner;
+        job.results.push(
+          result.error === undefined
+            ? { index: owner.index, output: result.output }
+            : { index: owner.index, error: result.error },
+        );
+        if (job.results.length === job.claim.texts.length) {
+          finish(job, { claimedAtMs, stats, microBatch, poolItems: owners.length, reason: taken.reason });
+        }
+      }
+      pump();
+    };
+    try {
+      const items = owners.map(({ job, text }) => ({ text, options: job.claim.options }));
+      const stats = await inference.predict({ kind, version: modelVersion, items, onResults });
+      countPool(kind, owners.length, stats);
+      if (batcher.items() === 0) writer.flush();
+    } catch (error) {
+      log.error({ err: error }, 'inference failed');
+      await giveBack(jobs.filter((job) => job.results.length < job.claim.texts.length));
+    }
+  };
+
+  const finish = (
+    job: { claim: Claim; entry: Entry; results: ItemResult[] },
+    run: {
+      claimedAtMs: number;
+      stats: InferenceStats;
+      microBatch: MicroBatch;
+      poolItems: number;
+      reason: string;
+    },
+  ): void => {
+    const { claim, entry, results } = job;
+    const { stats, microBatch } = run;
+    // The pool's work so far is this job's inference; what its time in hand has beyond that, it waited.
+    const batchWaitMs = performance.now() - run.claimedAtMs - stats.tokenizeMs - stats.inferenceMs;
+    metrics.queueWaitSeconds.observe({ kind: claim.kind }, claim.queueMs / 1000);
+    metrics.batchWaitSeconds.observe({ kind: claim.kind }, Math.max(0, batchWaitMs) / 1000);
+    const completion = {
+      ...claim,
+      results: results.sort((a, b) => a.index - b.index),
+      timing: {
+        batch_wait: milliseconds(batchWaitMs),
+        tokenize: milliseconds(stats.tokenizeMs),
+        inference: milliseconds(stats.inferenceMs),
+      },
+      execution: {
+        attempt: claim.attempt,
+        worker: options.worker,
+        device: 'cpu',
+        pool_items: run.poolItems,
+        micro_batch_items: microBatch.items,
+        micro_batch_tokens: microBatch.paddedTokens,
+        padding_ratio: milliseconds(stats.paddedTokens / Math.max(1, stats.tokens)),
+        flush_reason: run.reason,
+        cache: 'none',
+      },
+    };
+    void writer.write(completion).then(() => {
+      held.delete(claim.id);
+      entry.done();
+    });
+  };
+
+  const giveBack = async (jobs: readonly { claim: Claim; entry: Entry }[]): Promise<void> => {
+    const error = { code: 'inference_unavailable', detail: 'The model process could not be started' };
+    const attempt = Math.max(1, ...jobs.map((job) => job.claim.attempt));
+    const args = { delayMs: 500 * 2 ** attempt, attemptsMax: config.ATTEMPTS_MAX, error };
+    await untilAvailable(
+      () =>
+        retryJobs(
+          database,
+          jobs.map((job) => job.claim),
+          args,
+        ),
+      log,
+    );
+    for (const { claim, entry } of jobs) {
+      held.delete(claim.id);
+      entry.done();
+    }
+  };
+
+  return {
+    process: (dispatch, dispatchId) => {
+      const nowMs = performance.now();
+      dispatchesInHand += 1;
+      entriesInHand += dispatch.jobIds.length;
+      const all = dispatch.jobIds.map(
+        (id, index) =>
+          new Promise<void>((resolve) => {
+            const done = (): void => {
+              entriesInHand -= 1;
+              resolve();
+            };
+            const size = { items: dispatch.items[index] ?? 1, characters: dispatch.characters[index] ?? 1 };
+            const entry = { ...size, tenantId: dispatch.tenantId, id, dispatchId, done };
+            batcher.add(`${dispatch.kind}@${dispatch.modelVersion}`, entry, nowMs);
+          }),
+      );
+      pump();
+      return Promise.all(all).then(() => {
+        dispatchesInHand -= 1;
+      });
+    },
+    renew: async () => {
+      if (held.size === 0) return;
+      const claims = [...held.values()].map(({ tenantId, id, attempt }) => ({ tenantId, id, attempt }));
+      const kept = await renewLeases(database, claims, config.LEASE_MS);
+      const lost = claims.filter(({ id }) => held.has(id) && !kept.has(id));
+      if (lost.length > 0) log.warn({ jobs: lost.length }, 'leases were lost');
+    },
+    drain: () => {
+      draining = true;
+      pump();
+    },
+    inHand: () => entriesInHand,
+    sinceClaimMs: () => performance.now() - lastClaimMs,
+  };
+}
+
+function countPool(kind: string, items: number, stats: InferenceStats): void {
+  metrics.itemsInferred.inc({ kind }, items);
+  metrics.microBatches.inc({ kind }, stats.microBatches);
+  metrics.tokens.inc({ kind, type: 'real' }, stats.tokens);
+  metrics.tokens.inc({ kind, type: 'padding' }, stats.paddedTokens - stats.tokens);
+  metrics.inferenceSeconds.observe({ kind }, (stats.tokenizeMs + stats.inferenceMs) / 1000);
+}
+
+/** Three digits and never below zero, as the timeline shows it. */
+function milliseconds(value: number): number {
+  return Math.max(0, Math.round(value * 1000) / 1000);
+}

@@ -1,0 +1,102 @@
+// The analysis process: takes dispatches from Redis, runs them through the models of its inference child, and
+// writes the results to the ledger. Start as many as there are cores.
+
+import { hostname } from 'node:os';
+import { createPool } from '../db/client.ts';
+import { startInference } from '../models/inference.ts';
+import { createRegistry } from '../models/registry.ts';
+import { readConfig } from '../shared/config.ts';
+import { createLog } from '../shared/log.ts';
+import { metrics, serveMetrics } from '../shared/metrics.ts';
+import { startTicker, stopOnSignal } from '../shared/process.ts';
+import { analysisQueueName, createDispatchQueue, dispatchSchema } from '../shared/queues.ts';
+import { type AnalysisEngine, createAnalysisEngine } from './analysis-engine.ts';
+import { createCompletionWriter } from './completion-writer.ts';
+import { type Consumer, consume } from './consume.ts';
+import { startHeartbeat } from './heartbeat.ts';
+
+const config = readConfig();
+const log = createLog('analysis', config.LOG_LEVEL);
+const worker = `${hostname()}:${process.pid}`;
+const database = createPool(config.DATABASE_URL, { role: 'worker', max: 4 });
+
+const registry = createRegistry(config.MODELS_DIR);
+const inference = await startInference({
+  modelsDir: config.MODELS_DIR,
+  models: registry.kinds.flatMap(({ kind }) => registry.resolve(kind) ?? []),
+  threads: config.ORT_THREADS,
+  faultInjection: config.FAULT_INJECTION,
+  microBatchItemsMax: config.MICRO_BATCH_ITEMS_MAX,
+  timeoutMs: config.INFERENCE_TIMEOUT_MS,
+  onRestart: (reason) => {
+    metrics.inferenceRestarts.inc({ reason });
+    log.error({ reason }, 'the inference process is replaced');
+  },
+});
+for (const { kind, version, provider } of inference.models())
+  metrics.modelReady.set({ kind, version, provider }, 1);
+
+const writer = createCompletionWriter({
+  pool: database,
+  log,
+  flushMs: config.FLUSH_MS,
+  groupMax: config.POOL_ITEMS_MAX,
+  attemptsMax: config.ATTEMPTS_MAX,
+});
+const engine: AnalysisEngine = createAnalysisEngine({
+  config,
+  log,
+  database,
+  inference,
+  writer,
+  worker,
+  onRoom: (dispatches) => consumer.setConcurrency(dispatches),
+});
+const consumer: Consumer = consume({
+  queue: analysisQueueName,
+  config,
+  log,
+  read: (data) => dispatchSchema.parse(data),
+  process: engine.process,
+});
+
+const queue = createDispatchQueue(config, (error) => log.debug({ err: error }, 'queue connection'));
+
+let stuckSinceMs: number | undefined;
+/** True while there is work that this worker could take and does not: BullMQ has fallen silent before. */
+async function isStuck(): Promise<boolean> {
+  const idle = engine.inHand() === 0 && queue.isReady() && (await queue.waitingCount()) > 0;
+  stuckSinceMs = idle ? (stuckSinceMs ?? performance.now()) : undefined;
+  const stuckMs = stuckSinceMs === undefined ? 0 : performance.now() - stuckSinceMs;
+  return Math.min(stuckMs, engine.sinceClaimMs()) > config.PROGRESS_MS;
+}
+
+const leases = startTicker('leases', config.LEASE_MS / 3, log, engine.renew);
+const progress = startTicker('progress', 5000, log, async () => {
+  if (!(await isStuck())) return;
+  log.fatal('work waits and none is taken: leaving, for a fresh process to take over');
+  process.exit(1);
+});
+const heartbeat = startHeartbeat({
+  pool: database,
+  log,
+  type: 'analysis',
+  info: () => ({ worker, jobs_in_hand: engine.inHand(), models: inference.models() }),
+});
+const probes = { alive: () => true, ready: () => consumer.isConnected() };
+const server = await serveMetrics({ host: config.HOST, port: config.METRICS_PORT, probes });
+
+stopOnSignal(log, config.DRAIN_MS, () => {
+  engine.drain();
+  return [
+    ['consumer', () => consumer.close(config.DRAIN_MS - 2000)],
+    ['progress', progress.close],
+    ['leases', leases.close],
+    ['heartbeat', heartbeat.close],
+    ['queue', queue.close],
+    ['inference', inference.close],
+    ['metrics', async () => server.close()],
+    ['database', () => database.end()],
+  ];
+});
+log.info({ worker, models: inference.models() }, 'ready');

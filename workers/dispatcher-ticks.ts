@@ -1,0 +1,170 @@
+// What the dispatcher does at each tick. Every tick is whole in itself: a crash between any two lines leaves rows
+// that the next tick, of this or another dispatcher, finds again.
+
+import { inTransaction, type Pool } from '../db/client.ts';
+import {
+  ensurePartitions,
+  expireJobs,
+  listAbandoned,
+  listOldDispatches,
+  listWindow,
+  lockWaiting,
+  markDispatched,
+  measureQueue,
+  pruneIdempotencyKeys,
+  pruneJobs,
+  queueDue,
+  undispatch,
+  type WindowUse,
+} from '../db/dispatch.ts';
+import { retryJobs } from '../db/jobs.ts';
+import { listProcesses, pruneProcesses } from '../db/processes.ts';
+import type { Config } from '../shared/config.ts';
+import { dispatchLimits, priorities } from '../shared/job.ts';
+import type { Logger } from '../shared/log.ts';
+import { metrics } from '../shared/metrics.ts';
+import {
+  type DispatchQueue,
+  type PlannedDispatch,
+  planDispatches,
+  windowItemsMax,
+} from '../shared/queues.ts';
+
+export interface DispatcherTicks {
+  readonly topUp: () => Promise<void>;
+  readonly queueDue: () => Promise<void>;
+  readonly expire: () => Promise<void>;
+  readonly reconcile: () => Promise<void>;
+  readonly rescue: () => Promise<void>;
+  readonly measure: () => Promise<void>;
+  readonly prune: () => Promise<void>;
+  readonly partitions: () => Promise<void>;
+}
+
+/** Rows that one statement of a sweep may touch. */
+const sweepRowsMax = 500;
+
+/** After its lease a worker gets this long to be slow before its jobs are taken from it. */
+const leaseGraceMs = 2000;
+
+export function createDispatcherTicks(options: {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly database: Pool;
+  readonly owner: Pool;
+  readonly queue: DispatchQueue;
+}): DispatcherTicks {
+  const { config, log, database, owner, queue } = options;
+  let workers = 1;
+
+  /** Hands over up to one dispatch of each tenant and class that has room, then looks again: round robin. */
+  const topUp = async (): Promise<void> => {
+    if (!queue.isReady()) return;
+    const windowItems = windowItemsMax(config, workers);
+    let open = (await listWindow(database)).filter((use) => use.waiting && use.items < windowItems);
+    while (open.length > 0) {
+      const moved = [];
+      for (const use of open) {
+        const items = await dispatchSome(use, Math.min(dispatchLimits.itemsMax, windowItems - use.items));
+        if (items > 0 && use.items + items < windowItems) moved.push({ ...use, items: use.items + items });
+      }
+      open = moved;
+    }
+  };
+
+  /** The ledger first, then Redis: a crash between the two leaves a dispatch that the reconciler misses in Redis. */
+  const dispatchSome = async (use: WindowUse, itemsMax: number): Promise<number> => {
+    const planned = await inTransaction(database, async (tx): Promise<PlannedDispatch[]> => {
+      const waiting = await lockWaiting(tx, { ...use, limit: Math.min(dispatchLimits.jobsMax, itemsMax) });
+      let room = itemsMax;
+      const taken = waiting.filter((job, index) => {
+        room -= job.items;
+        return room >= 0 || index === 0;
+      });
+      const dispatches = planDispatches(
+        taken.map((job) => ({ ...job, tenantId: use.tenantId, class: use.class })),
+      );
+      const marks = dispatches.flatMap(({ id, dispatch }) =>
+        dispatch.jobIds.map((jobId) => ({ id: jobId, dispatchId: id })),
+      );
+      if (marks.length > 0) await markDispatched(tx, use.tenantId, marks);
+      return dispatches;
+    });
+    if (planned.length === 0) return 0;
+    await queue.add(planned);
+    metrics.dispatched.inc(
+      { by: 'dispatcher' },
+      planned.reduce((sum, { dispatch }) => sum + dispatch.jobIds.length, 0),
+    );
+    return planned.reduce((sum, { dispatch }) => sum + dispatch.items.reduce((a, b) => a + b, 0), 0);
+  };
+
+  return {
+    topUp,
+    queueDue: () => sweep(() => queueDue(database, sweepRowsMax)),
+    expire: () =>
+      sweep(async () => {
+        const ids = await expireJobs(database, sweepRowsMax);
+        metrics.expired.inc(ids.length);
+        return ids.length;
+      }),
+    reconcile: async () => {
+      const old = await listOldDispatches(database, config.RECONCILE_MS, 5000);
+      if (old.length === 0 || !queue.isReady()) return;
+      const lost = await queue.missing(old);
+      if (lost.length === 0) return;
+      const jobs = await undispatch(database, lost);
+      metrics.reconciled.inc(jobs);
+      log.warn({ dispatches: lost.length, jobs }, 'dispatches were lost and are made again');
+    },
+    rescue: () =>
+      sweep(async () => {
+        const abandoned = await listAbandoned(database, leaseGraceMs, sweepRowsMax);
+        if (abandoned.length === 0) return 0;
+        const error = { code: 'worker_lost', detail: 'The worker stopped renewing its lease' };
+        const moved = await retryJobs(database, abandoned, {
+          delayMs: 0,
+          attemptsMax: config.ATTEMPTS_MAX,
+          error,
+        });
+        metrics.rescued.inc(moved.length);
+        log.warn({ jobs: moved.length }, 'jobs were taken from workers that stopped renewing their leases');
+        return abandoned.length;
+      }),
+    measure: async () => {
+      const alive = await listProcesses(database);
+      workers = Math.max(1, alive.filter(({ type }) => type === 'analysis').length);
+      const measured = new Map((await measureQueue(database)).map((row) => [row.class, row]));
+      priorities.forEach((name, index) => {
+        const row = measured.get(index);
+        metrics.queueDepth.set({ class: name, where: 'ledger' }, row?.waiting ?? 0);
+        metrics.queueDepth.set({ class: name, where: 'window' }, row?.dispatched ?? 0);
+        metrics.queueOldestAge.set({ class: name }, row?.oldestSeconds ?? 0);
+      });
+      if (queue.isReady()) checkRedis(await queue.info(), log);
+    },
+    prune: async () => {
+      await sweep(async () => {
+        const jobs = await pruneJobs(database, sweepRowsMax);
+        metrics.pruned.inc(jobs);
+        return jobs;
+      });
+      await pruneIdempotencyKeys(database);
+      await pruneProcesses(database);
+    },
+    partitions: () => ensurePartitions(owner),
+  };
+}
+
+/** Repeats a bounded statement while it fills its bound. */
+async function sweep(step: () => Promise<number>): Promise<void> {
+  while ((await step()) >= sweepRowsMax);
+}
+
+/** Redis must refuse writes when full; if it evicts instead, dispatches vanish until the reconciler makes them again. */
+function checkRedis(info: string, log: Logger): void {
+  const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1];
+  if (policy !== undefined && policy !== 'noeviction') {
+    log.error({ policy }, 'Redis must run with maxmemory-policy noeviction');
+  }
+}
