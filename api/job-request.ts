@@ -8,7 +8,8 @@ import type { Registry } from '../models/registry.ts';
 import { limits, priorities, uuidTime } from '../shared/job.ts';
 import { invalidRequest, validate } from './validate.ts';
 
-const charactersOf = (text: string): number => (text.length <= 2 * 10_000 ? Array.from(text).length : text.length);
+const charactersOf = (text: string): number =>
+  text.length <= 2 * 10_000 ? Array.from(text).length : text.length;
 
 /** Text that Postgres can store and a client can have meant: no NUL, no half of a surrogate pair. */
 function text(min: number, max: number): z.ZodString {

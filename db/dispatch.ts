@@ -186,6 +186,7 @@ export async function pruneJobs(tx: Tx, limit: number): Promise<number> {
       gone AS (DELETE FROM jobs j USING old o WHERE j.tenant_id = o.tenant_id AND j.id = o.id RETURNING j.id),
       texts AS (DELETE FROM items i USING old o WHERE i.tenant_id = o.tenant_id AND i.job_id = o.id),
       results AS (DELETE FROM analyses a USING old o WHERE a.tenant_id = o.tenant_id AND a.job_id = o.id),
+      facts_gone AS (DELETE FROM facts f USING old o WHERE f.tenant_id = o.tenant_id AND f.job_id = o.id),
       events AS (DELETE FROM job_events e USING old o WHERE e.tenant_id = o.tenant_id AND e.job_id = o.id)
       SELECT count(*)::integer AS count FROM gone`,
     values: [limit],

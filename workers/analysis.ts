@@ -48,6 +48,7 @@ const engine: AnalysisEngine = createAnalysisEngine({
   log,
   database,
   inference,
+  registry,
   writer,
   worker,
   onRoom: (dispatches) => consumer.setConcurrency(dispatches),

@@ -1,0 +1,93 @@
+// What a benchmark leaves behind: one JSON file per part under bench/results/, and a table for the reader.
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { packageRoot } from '../shared/config.ts';
+import { describeCommit, describeMachine, describeModel, load } from './machine.ts';
+
+/** A figure that must be reached. */
+export interface Figure {
+  readonly name: string;
+  readonly value: number;
+  readonly bound: number;
+  readonly holds: 'at least' | 'at most';
+}
+
+export interface Report {
+  readonly part: string;
+  readonly seed: number;
+  /** Kind of the model that ran. */
+  readonly kind: string;
+  /** What was chosen: rounds, sizes, connections, and what was compared with what. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** Everything measured, in the order in which it was measured. */
+  readonly rounds: unknown;
+  /** Medians, ratios and tables made from the rounds. */
+  readonly summary: unknown;
+  readonly figures: readonly Figure[];
+}
+
+/** Call before a measurement and hand the result to `writeReport`. */
+export function startReport(): { readonly startedAt: string; readonly loadBefore: number } {
+  return { startedAt: new Date().toISOString(), loadBefore: load() };
+}
+
+/** Writes `bench/results/<part>.json`, prints the figures, and returns whether all of them hold. */
+export function writeReport(started: ReturnType<typeof startReport>, report: Report): boolean {
+  const { kind, figures, ...rest } = report;
+  const judged = figures.map((figure) => ({ ...figure, met: isMet(figure) }));
+  const file = {
+    part: report.part,
+    started_at: started.startedAt,
+    ended_at: new Date().toISOString(),
+    ...describeCommit(),
+    machine: describeMachine(),
+    load_before: started.loadBefore,
+    load_after: load(),
+    model: describeModel(kind),
+    figures: judged,
+    ...rest,
+  };
+  const folder = join(packageRoot, 'bench/results');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, `${report.part}.json`), `${JSON.stringify(file, undefined, 1)}\n`);
+  const rows = judged.map(({ name, value, holds, bound, met }) => [
+    name,
+    String(value),
+    `${holds} ${bound}`,
+    met ? 'met' : 'MISSED',
+  ]);
+  if (rows.length > 0) printTable(['figure', 'measured', 'must be', ''], rows);
+  console.log(`written to bench/results/${report.part}.json (load before ${started.loadBefore.toFixed(2)})\n`);
+  return judged.every(({ met }) => met);
+}
+
+/** Columns aligned; the first to the left, the others to the right. */
+export function printTable(head: readonly string[], rows: readonly (readonly (string | number)[])[]): void {
+  const cells = [head, ...rows.map((row) => row.map(String))];
+  const widths = head.map((_, column) => Math.max(...cells.map((row) => (row[column] ?? '').length)));
+  for (const row of cells) {
+    const padded = row.map((cell, column) => {
+      const width = widths[column] ?? 0;
+      return column === 0 ? cell.padEnd(width) : cell.padStart(width);
+    });
+    console.log(padded.join('  ').trimEnd());
+  }
+  console.log();
+}
+
+/** The middle value; the mean of the two in the middle of an even number. NaN of none. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = (sorted.length - 1) / 2;
+  const [low = Number.NaN, high = Number.NaN] = [sorted[Math.floor(middle)], sorted[Math.ceil(middle)]];
+  return (low + high) / 2;
+}
+
+export function round(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
+}
+
+function isMet({ value, bound, holds }: Figure): boolean {
+  return holds === 'at least' ? value >= bound : value <= bound;
+}

@@ -1,0 +1,142 @@
+// Starts Soma's processes as its launcher would, on free ports, and ends them. The benchmarks know the system only
+// through these: HTTP, metrics and process ids.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createServer } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { childEnv, packageRoot, readConfig } from '../shared/config.ts';
+import { allowedCores } from './machine.ts';
+
+export interface System {
+  /** Where the API listens. */
+  readonly url: string;
+  /** Where each analysis worker shows its metrics. */
+  readonly workerUrls: readonly string[];
+  readonly pids: {
+    readonly api: number;
+    readonly dispatcher: number;
+    readonly analysis: readonly number[];
+  };
+  readonly stop: () => Promise<void>;
+}
+
+/** A process of the system under measurement. */
+export interface RunningProcess {
+  readonly url: string;
+  readonly pid: number;
+  /** SIGTERM, and SIGKILL for what has not ended after the drain limit and a little. */
+  readonly stop: () => Promise<void>;
+}
+
+const readyMsMax = 60_000;
+const stopMsMax = 30_000;
+/** The intake and the dispatcher count workers every 2 s and size the window in Redis by them. */
+const workersSeenMs = 5000;
+
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+
+/** API, dispatcher and one analysis worker per core, pinned and niced like those of `npm start`. */
+export async function startSystem(cores: readonly number[] = allowedCores().slice(0, 2)): Promise<System> {
+  const nice = String(readConfig().WORKER_NICE);
+  const api = await startApi();
+  const dispatcher = await startProcess({ name: 'dispatcher', command: node('workers/dispatcher.js') });
+  const workers = await Promise.all(
+    cores.map((core) => {
+      const place = ['taskset', '-c', String(core), 'nice', '-n', nice];
+      return startProcess({ name: 'analysis', command: [...place, ...node('workers/analysis.js')] });
+    }),
+  );
+  await delay(workersSeenMs);
+  return {
+    url: api.url,
+    workerUrls: workers.map(({ url }) => url),
+    pids: { api: api.pid, dispatcher: dispatcher.pid, analysis: workers.map(({ pid }) => pid) },
+    stop: async () => {
+      await Promise.all([api, dispatcher, ...workers].map((process) => process.stop()));
+    },
+  };
+}
+
+/** Only the API, so that what is submitted stays where the intake put it. */
+export function startApi(env: Readonly<Record<string, string>> = {}): Promise<RunningProcess> {
+  return startProcess({ name: 'api', command: node('api/main.js'), env });
+}
+
+/** Brings the database up to date. @throws Error if that fails; the words are on our stderr. */
+export async function migrate(): Promise<void> {
+  const child = spawnChild(node('scripts/migrate.js'), {});
+  const code = await ended(child);
+  if (code !== 0) throw new Error(`migrating ended with ${code}`);
+}
+
+async function startProcess(options: {
+  readonly name: string;
+  readonly command: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}): Promise<RunningProcess> {
+  const port = await freePort();
+  const ports = options.name === 'api' ? { PORT: String(port) } : { METRICS_PORT: String(port) };
+  const settings = { LOG_LEVEL: 'warn', NODE_ENV: 'production', HOST: '127.0.0.1' };
+  const child = spawnChild(options.command, { ...settings, ...options.env, ...ports });
+  const url = `http://127.0.0.1:${port}`;
+  await untilReady(url, child, options.name);
+  return {
+    url,
+    pid: child.pid ?? 0,
+    stop: async () => {
+      child.kill('SIGTERM');
+      const late = setTimeout(() => child.kill('SIGKILL'), stopMsMax);
+      await ended(child);
+      clearTimeout(late);
+    },
+  };
+}
+
+function node(script: string): readonly string[] {
+  return [process.execPath, `dist/${script}`];
+}
+
+function spawnChild(command: readonly string[], env: Record<string, string>): ChildProcess {
+  const [program = '', ...args] = command;
+  const child = spawn(program, args, {
+    cwd: packageRoot,
+    env: childEnv(env),
+    stdio: ['ignore', process.stderr, process.stderr],
+  });
+  running.add(child);
+  child.once('exit', () => running.delete(child));
+  return child;
+}
+
+async function untilReady(url: string, child: ChildProcess, name: string): Promise<void> {
+  const deadline = performance.now() + readyMsMax;
+  while (performance.now() < deadline && child.exitCode === null && child.signalCode === null) {
+    const answer = await fetch(`${url}/health/ready`).catch(() => undefined);
+    await answer?.arrayBuffer();
+    if (answer?.ok === true) return;
+    await delay(100);
+  }
+  throw new Error(`${name} did not become ready (exit code ${child.exitCode})`);
+}
+
+function ended(child: ChildProcess): Promise<number | null> {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve(child.exitCode);
+  return new Promise((resolve, reject) => {
+    child.once('error', reject).once('exit', (code) => resolve(code));
+  });
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      const port = typeof address === 'object' && address !== null ? address.port : 0;
+      server.close(() => resolve(port));
+    });
+  });
+}
