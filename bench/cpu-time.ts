@@ -55,7 +55,10 @@ function readStat(pid: number): ProcessStat | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     const nameEnd = stat.lastIndexOf(')');
-    const fields = stat.slice(nameEnd + 2).split(' ').map(Number);
+    const fields = stat
+      .slice(nameEnd + 2)
+      .split(' ')
+      .map(Number);
     const ticks = fields.slice(11, 15).reduce((sum, value) => sum + value, 0);
     const name = stat.slice(stat.indexOf('(') + 1, nameEnd);
     return { pid, parent: fields[1] ?? 0, name, seconds: ticks / ticksPerSecond };

@@ -47,9 +47,11 @@ export function createHttpClient(
       waiter?.(answer);
     };
     const fail = (error: Error): void => {
-      open.delete(connection);
+      if (!open.delete(connection)) return;
       if (free.includes(connection)) free.splice(free.indexOf(connection), 1);
       settle(error);
+      const next = waiting.shift();
+      if (next !== undefined) next(openConnection());
     };
     socket.on('error', fail).on('close', () => fail(new Error('the connection was closed')));
     // Latin-1 keeps one character per byte, so that lengths are right; the body is decoded when it is whole.
@@ -108,7 +110,7 @@ export async function sendAll(
   requests: readonly Buffer[],
   inFlight: number,
 ): Promise<readonly Answer[]> {
-  const answers = new Array<Answer>(requests.length);
+  const answers: Answer[] = [];
   const left = requests.entries();
   const lane = async (): Promise<void> => {
     for (const [index, request] of left) answers[index] = await client.send(request);

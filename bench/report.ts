@@ -34,10 +34,10 @@ export function startReport(): { readonly startedAt: string; readonly loadBefore
 
 /** Writes `bench/results/<part>.json`, prints the figures, and returns whether all of them hold. */
 export function writeReport(started: ReturnType<typeof startReport>, report: Report): boolean {
-  const { kind, figures, ...rest } = report;
+  const { part, kind, figures, ...rest } = report;
   const judged = figures.map((figure) => ({ ...figure, met: isMet(figure) }));
   const file = {
-    part: report.part,
+    part,
     started_at: started.startedAt,
     ended_at: new Date().toISOString(),
     ...describeCommit(),
@@ -50,7 +50,7 @@ export function writeReport(started: ReturnType<typeof startReport>, report: Rep
   };
   const folder = join(packageRoot, 'bench/results');
   mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, `${report.part}.json`), `${JSON.stringify(file, undefined, 1)}\n`);
+  writeFileSync(join(folder, `${part}.json`), `${JSON.stringify(file, undefined, 1)}\n`);
   const rows = judged.map(({ name, value, holds, bound, met }) => [
     name,
     String(value),
@@ -58,7 +58,7 @@ export function writeReport(started: ReturnType<typeof startReport>, report: Rep
     met ? 'met' : 'MISSED',
   ]);
   if (rows.length > 0) printTable(['figure', 'measured', 'must be', ''], rows);
-  console.log(`written to bench/results/${report.part}.json (load before ${started.loadBefore.toFixed(2)})\n`);
+  console.log(`written to bench/results/${part}.json (load before ${started.loadBefore.toFixed(2)})\n`);
   return judged.every(({ met }) => met);
 }
 

@@ -1,10 +1,12 @@
 // The kinds that exist and the model that a request means. Imported by the API, so nothing here loads a model.
 
 import type { Analyzer } from './analyzer.ts';
+import { embedding } from './embedding.ts';
 import { emotion } from './emotion.ts';
+import { reasoning } from './reasoning.ts';
 import { listVersions, openArtifact } from './repository.ts';
 
-const analyzers: readonly Analyzer[] = [emotion];
+const analyzers: readonly Analyzer[] = [emotion, reasoning, embedding];
 
 /** A model as a job records it. `digest` is the sha256 of the weights, in hex. */
 export interface ModelReference {

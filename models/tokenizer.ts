@@ -32,6 +32,8 @@ export interface Tokenizer {
    * @throws RangeError when `tokensMax` is not an integer of at least 2.
    */
   readonly encode: (text: string, tokensMax: number) => Encoding;
+  /** Whether the piece goes on with the word of the piece before it. */
+  readonly continuesWord: (id: number) => boolean;
 }
 
 /** Words kept with their pieces: 8 MB, or 31 MB of the worst words. GoEmotions has 33,000 different ones. */
@@ -96,6 +98,7 @@ export function loadTokenizer(folder: string): Tokenizer {
   return {
     vocabularySize: vocabulary.length,
     encode: (text, tokensMax) => encode(rules, piecesOf, text, tokensMax),
+    continuesWord: (id) => vocabulary[id]?.startsWith('##') ?? false,
   };
 }
 

@@ -9,29 +9,26 @@ const slowStartMs = 30_000;
 
 /** Tells, once the API and a worker are ready, how to use them. */
 export async function announce(
-  { config, members, port }: Formation,
+  { config, members }: Formation,
   output: Output,
   signal: AbortSignal,
 ): Promise<void> {
-  const host = hostToAsk(config.HOST);
-  const healthOf = (name: string) =>
+  const addressesOf = (name: string) =>
     members
       .filter((member) => member.name === name)
-      .map((member) => `http://${host}:${member.metricsPort}/health/ready`);
-  const api = `http://${host}:${port}`;
-  const hasApi = members.some(({ name }) => name === 'api');
-  const slow = setTimeout(
-    () => output.say('still waiting for the API and a worker to be ready; see above'),
-    slowStartMs,
-  );
-  const ready = await Promise.all([
-    waitUntilReady(hasApi ? [`${api}/health/ready`] : [], signal),
-    waitUntilReady(healthOf('analysis'), signal),
-  ]);
+      .map(({ port }) => `http://${hostToAsk(config.HOST)}:${port}`);
+  const isReady = (name: string) =>
+    waitUntilReady(
+      addressesOf(name).map((address) => `${address}/health/ready`),
+      signal,
+    );
+  const tellSlow = () => output.say('still waiting for the API and a worker to be ready; see above');
+  const slow = setTimeout(tellSlow, slowStartMs);
+  const ready = await Promise.all([isReady('api'), isReady('analysis')]);
   clearTimeout(slow);
   if (ready.includes(false)) return;
   output.say(`ready in ${(performance.now() / 1000).toFixed(1)} s`);
-  if (hasApi) process.stdout.write(invitation(api));
+  for (const api of addressesOf('api')) process.stdout.write(invitation(api));
 }
 
 function invitation(api: string): string {

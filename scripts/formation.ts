@@ -10,16 +10,14 @@ import { findOnPath, runsHere } from './find-on-path.ts';
 import { checkPort, freePort, freePorts } from './free-port.ts';
 import { type PlannedProcess, parseFormation, parseProcfile, planProcesses } from './procfile.ts';
 
-/** One process with the port on which it answers for itself. */
+/** One process with the port on which it answers `/health/ready` and `/metrics`: PORT for the API, else its own. */
 export interface Member extends PlannedProcess {
-  readonly metricsPort: number;
+  readonly port: number;
 }
 
 /** All of them, with the settings that they share. */
 export interface Formation {
   readonly config: Config;
-  /** Where the API listens. */
-  readonly port: number;
   readonly members: readonly Member[];
 }
 
@@ -36,13 +34,8 @@ export async function readFormation(args: readonly string[]): Promise<Formation>
   const counts = new Map([['analysis', config.WORKERS], ...parseFormation(values.formation, names)]);
   if ((counts.get('api') ?? 1) > 1) throw new Error('--formation: one api at most, since its port is one');
   const plan = planProcesses(lines, counts, { cores: usableCores(), nice: usableNice(config) });
-  const ports = await metricsPorts(config, plan.length);
-  const members = plan.map((planned, index) => ({ ...planned, metricsPort: ports[index] ?? 0 }));
-  return {
-    config,
-    members,
-    port: plan.some(({ name }) => name === 'api') ? await choosePort(config) : config.PORT,
-  };
+  const ports = await choosePorts(config, plan);
+  return { config, members: plan.map((planned, index) => ({ ...planned, port: ports[index] ?? 0 })) };
 }
 
 function usableCores(): readonly number[] {
@@ -56,12 +49,14 @@ function usableNice(config: Config): number {
 }
 
 /** METRICS_PORT and the ports after it when it is set, so that a scraper knows them; else any that are free. */
-function metricsPorts(config: Config, count: number): Promise<readonly number[]> {
-  if (config.METRICS_PORT === 0) return freePorts(count);
-  return Promise.resolve(Array.from({ length: count }, (_, index) => config.METRICS_PORT + index));
+async function choosePorts(config: Config, plan: readonly PlannedProcess[]): Promise<readonly number[]> {
+  const api = plan.some(({ name }) => name === 'api') ? await apiPort(config) : config.PORT;
+  const free = await freePorts(plan.length);
+  const own = config.METRICS_PORT === 0 ? free : free.map((_, index) => config.METRICS_PORT + index);
+  return plan.map(({ name }, index) => (name === 'api' ? api : (own[index] ?? 0)));
 }
 
-async function choosePort({ HOST, PORT }: Config): Promise<number> {
+async function apiPort({ HOST, PORT }: Config): Promise<number> {
   if (PORT === 0) return freePort();
   try {
     await checkPort(HOST, PORT);

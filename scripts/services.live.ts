@@ -29,6 +29,7 @@ async function ask(url: string, sql: string): Promise<unknown[]> {
 
 async function withRedis<T>(url: string, use: (redis: Redis) => Promise<T>): Promise<T> {
   const redis = new Redis(url, { maxRetriesPerRequest: 1 });
+  redis.on('error', () => undefined);
   const result = await use(redis);
   redis.disconnect();
   return result;

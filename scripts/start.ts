@@ -81,21 +81,15 @@ async function prepareSchema({ env }: Services): Promise<void> {
   }
 }
 
-function startProcesses(
-  { members, port }: Formation,
-  services: Services,
-  output: Output,
-): readonly Supervised[] {
-  return members.map(({ label, command, placement, metricsPort }) => {
-    output.say(
-      `starting ${label}${placement === '' ? '' : ` (${placement})`}, metrics on port ${metricsPort}`,
-    );
+function startProcesses({ members }: Formation, services: Services, output: Output): readonly Supervised[] {
+  return members.map(({ label, name, command, placement, port }) => {
+    output.say(`starting ${label}${placement === '' ? '' : ` (${placement})`} on port ${port}`);
     return supervise({
       process: {
         name: label,
         command: command.map((word) => (word === 'node' ? process.execPath : word)),
         cwd: packageRoot,
-        env: { ...services.env, PORT: String(port), METRICS_PORT: String(metricsPort) },
+        env: { ...services.env, [name === 'api' ? 'PORT' : 'METRICS_PORT']: String(port) },
         // When our servers die with us, there is nothing left to drain into.
         deathSignal: services.started.length > 0 ? 'KILL' : 'TERM',
         onLine: (line) => output.line(label, line),

@@ -66,12 +66,15 @@ def bootstrap(
 
 
 def best_threshold(
-    quality: Callable[[float], float], low: float = 0.2, high: float = 0.8, step: float = 0.01
+    quality: Callable[[float], float], tolerance: float = 0.002, low: float = 0.1, high: float = 0.9
 ) -> float:
-    """The middle of the thresholds within 0.002 of the best quality, so as not to sit on a spike."""
-    grid = np.arange(low, high + step / 2, step)
+    """The middle of the thresholds within `tolerance` of the best quality: no sitting on a spike.
+
+    A fair tolerance is half the sampling error of the quality.
+    """
+    grid = np.arange(low, high + 0.005, 0.01)
     values = np.array([quality(threshold) for threshold in grid])
-    good = grid[values >= values.max() - 0.002]
+    good = grid[values >= values.max() - tolerance]
     return round(float(good[np.argmin(abs(good - np.median(good)))]), 2)
 
 

@@ -414,7 +414,9 @@ def pack(model: ReasoningModel, fp32: Path, sources: Sources) -> None:
     scores = {name: sentence_scores(graph, sources.held_out) for name, graph in graphs.items()}
     gold = {head: gold_of(rows, head) for head, rows in sentence_rows(sources.held_out).items()}
     thresholds = {
-        head: best_threshold(lambda t, head=head: micro_f1(gold[head], scores["int8"][head] >= t))
+        head: best_threshold(
+            lambda t, head=head: micro_f1(gold[head], scores["int8"][head] >= t), tolerance=0.01
+        )
         for head in gold
     }
     details = {

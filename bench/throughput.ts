@@ -1,0 +1,191 @@
+// Texts a second from the first POST until the last result is committed, as jobs of one text and of 50, beside what
+// the bare model does with the same texts on the same cores in the same run.
+
+import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
+import { type CeilingRound, startCeiling } from './ceiling.ts';
+import { type CpuTimes, microsecondsPerText, readCpuTimes } from './cpu-time.ts';
+import { buildRequest, createHttpClient, type HttpClient, sendAll } from './http-client.ts';
+import { allowedCores } from './machine.ts';
+import type { BenchOptions } from './options.ts';
+import { median, printTable, round, startReport, writeReport } from './report.ts';
+import { startSystem, type System } from './system.ts';
+import { readTexts } from './texts.ts';
+
+const jobSizes = [1, 50] as const;
+const bounds = { 1: 0.45, 50: 0.65 } as const;
+const inFlight = 64;
+const warmUpTexts = 1000;
+/** Reading the workers' metrics costs each a millisecond or two. */
+const lookMs = 250;
+const roundMsMax = 300_000;
+
+interface ThroughputRound {
+  readonly itemsPerJob: number;
+  readonly textsPerSecond: number;
+  readonly submitSeconds: number;
+  readonly totalSeconds: number;
+  readonly cpuMicrosecondsPerText: CpuTimes;
+}
+
+/** @returns whether the bounds of the ratios hold. */
+export async function measureThroughput(options: BenchOptions): Promise<boolean> {
+  const started = startReport();
+  const { source, texts } = readTexts(options.texts, options.seed);
+  const cores = allowedCores().slice(0, 2);
+  const system = await startSystem(cores);
+  const client = createHttpClient(system.url, { connectionsMax: inFlight, timeoutMs: 30_000 });
+  for (const size of jobSizes) await runRound(system, client, texts.slice(0, warmUpTexts), size);
+  const ceiling = await startCeiling({ kind: 'emotion', texts, cores });
+  const ceilings: CeilingRound[] = [];
+  const rounds: ThroughputRound[] = [];
+  for (let number = 0; number < options.rounds; number++) {
+    ceilings.push(await ceiling.run());
+    for (const size of jobSizes) rounds.push(await runRound(system, client, texts, size));
+  }
+  ceiling.close();
+  client.close();
+  await system.stop();
+  const summary = summarize(ceilings, rounds);
+  printSummary(summary);
+  return writeReport(started, {
+    part: 'throughput',
+    seed: options.seed,
+    kind: 'emotion',
+    settings: { ...options, texts: texts.length, source, cores, inFlight },
+    rounds: { ceiling: ceilings, system: rounds },
+    summary,
+    figures: jobSizes.map((size, index) => ({
+      name: `texts per second / bare model on the same cores, jobs of ${size}`,
+      value: summary.jobs[index]?.ratio ?? Number.NaN,
+      bound: bounds[size],
+      holds: 'at least',
+    })),
+  });
+}
+
+/** Submits all texts, waits for the last result, then reads every job to see that it succeeded and when it ended. */
+async function runRound(
+  system: System,
+  client: HttpClient,
+  texts: readonly string[],
+  itemsPerJob: number,
+): Promise<ThroughputRound> {
+  const requests = jobsOf(texts, itemsPerJob).map((input) =>
+    buildRequest('POST', '/v1/jobs', { body: { kind: 'emotion', input } }),
+  );
+  const finishedBefore = await countFinished(system);
+  const cpuBefore = readCpuTimes(system.pids);
+  const startMs = Date.now();
+  const answers = await sendAll(client, requests, inFlight);
+  const submittedMs = Date.now();
+  await untilFinished(system, finishedBefore + requests.length);
+  const cpuAfter = readCpuTimes(system.pids);
+  const refused = answers.find(({ status }) => status !== 202);
+  if (refused !== undefined) throw new Error(`a job was refused: ${refused.status} ${refused.body}`);
+  const totalSeconds = ((await readLastEndMs(client, answers, texts.length)) - startMs) / 1000;
+  return {
+    itemsPerJob,
+    textsPerSecond: Math.round(texts.length / totalSeconds),
+    submitSeconds: (submittedMs - startMs) / 1000,
+    totalSeconds: round(totalSeconds, 3),
+    cpuMicrosecondsPerText: microsecondsPerText(cpuBefore, cpuAfter, texts.length),
+  };
+}
+
+function jobsOf(texts: readonly string[], size: number): readonly Readonly<Record<string, unknown>>[] {
+  if (size === 1) return texts.map((text) => ({ text }));
+  return Array.from({ length: Math.ceil(texts.length / size) }, (_, index) => ({
+    texts: texts.slice(index * size, (index + 1) * size),
+  }));
+}
+
+async function untilFinished(system: System, finished: number): Promise<void> {
+  const deadline = performance.now() + roundMsMax;
+  while ((await countFinished(system)) < finished) {
+    if (performance.now() > deadline) throw new Error(`jobs were not finished in ${roundMsMax} ms`);
+    await delay(lookMs);
+  }
+}
+
+/** Jobs that the workers have committed as ended since they started. */
+async function countFinished(system: System): Promise<number> {
+  const pages = await Promise.all(
+    system.workerUrls.map(async (url) => (await fetch(`${url}/metrics`)).text()),
+  );
+  const counts = pages.flatMap((page) => [...page.matchAll(/^soma_jobs_finished_total\{.*\} (\d+)$/gm)]);
+  return counts.reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
+const submittedSchema = z.object({ id: z.string() });
+const endedSchema = z.object({
+  status: z.literal('succeeded'),
+  ended_at: z.iso.datetime(),
+  counts: z.object({ succeeded: z.number() }),
+});
+
+/** The end of the job that ended last, by the ledger's clock, which is this machine's. */
+async function readLastEndMs(
+  client: HttpClient,
+  submitted: readonly { readonly body: string }[],
+  texts: number,
+): Promise<number> {
+  const requests = submitted.map(({ body }) =>
+    buildRequest('GET', `/v1/jobs/${submittedSchema.parse(JSON.parse(body)).id}`),
+  );
+  const answers = await sendAll(client, requests, inFlight);
+  const jobs = answers.map(({ body }) => endedSchema.parse(JSON.parse(body)));
+  const succeeded = jobs.reduce((sum, { counts }) => sum + counts.succeeded, 0);
+  if (succeeded !== texts) throw new Error(`${succeeded} of ${texts} texts succeeded`);
+  return jobs.reduce((latest, job) => Math.max(latest, Date.parse(job.ended_at)), 0);
+}
+
+interface ThroughputSummary {
+  readonly ceiling: CeilingRound;
+  readonly jobs: readonly {
+    readonly itemsPerJob: number;
+    readonly textsPerSecond: number;
+    /** Median of the ratios to the ceiling of the same round. */
+    readonly ratio: number;
+    readonly cpuMicrosecondsPerText: Readonly<Record<string, number>>;
+  }[];
+}
+
+function summarize(ceilings: readonly CeilingRound[], rounds: readonly ThroughputRound[]): ThroughputSummary {
+  const jobs = jobSizes.map((itemsPerJob) => {
+    const own = rounds.filter((one) => one.itemsPerJob === itemsPerJob);
+    const ratios = own.map((one, index) => one.textsPerSecond / (ceilings[index]?.textsPerSecond ?? 0));
+    const names = Object.keys(own[0]?.cpuMicrosecondsPerText ?? {});
+    const cpu = names.map(
+      (name) => [name, median(own.map((one) => one.cpuMicrosecondsPerText[name] ?? 0))] as const,
+    );
+    return {
+      itemsPerJob,
+      textsPerSecond: median(own.map((one) => one.textsPerSecond)),
+      ratio: round(median(ratios), 3),
+      cpuMicrosecondsPerText: Object.fromEntries(cpu),
+    };
+  });
+  const ceiling = {
+    textsPerSecond: median(ceilings.map((one) => one.textsPerSecond)),
+    cpuMicrosecondsPerText: median(ceilings.map((one) => one.cpuMicrosecondsPerText)),
+  };
+  return { ceiling, jobs };
+}
+
+function printSummary({ ceiling, jobs }: ThroughputSummary): void {
+  const names = Object.keys(jobs[0]?.cpuMicrosecondsPerText ?? {});
+  const bare = names.map((name) => (name === 'inference' ? ceiling.cpuMicrosecondsPerText : ''));
+  printTable(
+    ['throughput', 'texts/s', 'of ceiling', ...names.map((name) => `${name} µs`)],
+    [
+      ['bare model', ceiling.textsPerSecond, 1, ...bare],
+      ...jobs.map(({ itemsPerJob, textsPerSecond, ratio, cpuMicrosecondsPerText }) => [
+        `jobs of ${itemsPerJob}`,
+        textsPerSecond,
+        ratio,
+        ...names.map((name) => cpuMicrosecondsPerText[name] ?? 0),
+      ]),
+    ],
+  );
+}
