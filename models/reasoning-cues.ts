@@ -60,6 +60,16 @@ export function argumentAfter(signal: string): 'cause' | 'effect' | undefined {
   return beforeEffect.test(signal) ? 'effect' : undefined;
 }
 
+const opensWithConsequence = new RegExp(
+  "^[\\s\\p{P}]*(?:therefore|thus|hence|consequently|accordingly|as a result|as a consequence|because of (?:this|that)|for (?:this|that) reason|(?:that|this|which)(?: is|'s|’s) why|so)(?![\\p{L}\\p{N}])",
+  'iu',
+);
+
+/** Whether a sentence opens with a connective that points back: its cause then stands in the sentence before. */
+export function pointsBack(sentence: string): boolean {
+  return opensWithConsequence.test(sentence);
+}
+
 const cues: readonly (readonly [type: ChainType, pattern: RegExp])[] = [
   [
     'abductive',

@@ -5,7 +5,14 @@ import { conceptKey, type Fact, readKey, selfKey } from '../shared/fact.ts';
 import type { Analyzer, Row } from './analyzer.ts';
 import { calibrate } from './calibration.ts';
 import { straightenQuotes } from './normalize.ts';
-import { argumentAfter, chainTypeOf, chainTypes, relationOf, relations } from './reasoning-cues.ts';
+import {
+  argumentAfter,
+  chainTypeOf,
+  chainTypes,
+  pointsBack,
+  relationOf,
+  relations,
+} from './reasoning-cues.ts';
 import { calibrationSchema } from './repository.ts';
 import { type Sentence, splitSentences } from './sentences.ts';
 import { decodeSpans, logSoftmax, type Span, trimSpan } from './spans.ts';
@@ -104,8 +111,8 @@ export const reasoning: Analyzer = {
       outputs: ['causal_logit', 'span_logits', 'counterfactual_logit', 'counterfactual_span_logits'],
       prepare: (text, options) => {
         const wanted = optionsSchema.parse(options);
-        const read = splitSentences(text).map((sentence) =>
-          readSentence(tokenizer, sentence, manifest.tokenizer.max_tokens),
+        const read = readingUnits(text).map((unit) =>
+          readSentence(tokenizer, unit, manifest.tokenizer.max_tokens),
         );
         return {
           sequences: read.map(({ encoding }) => encoding.ids),
@@ -115,6 +122,15 @@ export const reasoning: Analyzer = {
     };
   },
 };
+
+/** The sentences; one that points back to its cause ("Therefore, ...") is read together with the one before it. */
+function readingUnits(text: string): Sentence[] {
+  return splitSentences(text).map((sentence, index, all) => {
+    const before = all[index - 1];
+    if (before === undefined || !pointsBack(sentence.text)) return sentence;
+    return { text: text.slice(before.start, sentence.end), start: before.start, end: sentence.end };
+  });
+}
 
 function readSentence(tokenizer: Tokenizer, sentence: Sentence, tokensMax: number): ReadSentence {
   const encoding = tokenizer.encode(straightenQuotes(sentence.text), tokensMax);

@@ -198,17 +198,17 @@ function isRename(finding: string): boolean {
   );
 }
 
-const topLevelNames = [
-  ...['.ci', '.env.example', '.gitattributes', '.gitignore', '.npmrc', '.nvmrc'],
-  ...['ARCHITECTURE.md', 'CHANGELOG.md', 'LICENSE', 'Procfile', 'README.md'],
-  ...['api', 'bench', 'db', 'deploy', 'docs', 'models', 'scripts', 'shared', 'workers'],
-  ...['biome.json', 'docker-compose.yml', 'knip.json', 'package-lock.json', 'package.json', 'tsconfig.json'],
-];
+const topLevelNames = `
+  .ci .env.example .gitattributes .gitignore .npmrc .nvmrc
+  ARCHITECTURE.md CHANGELOG.md LICENSE Procfile README.md
+  api bench db deploy docs models scripts shared workers
+  biome.json docker-compose.yml knip.json package-lock.json package.json tsconfig.json
+`;
 
 test('the top level holds exactly the names that it should', () => {
   assert.equal(
     [...topLevel()].sort(),
-    [...topLevelNames].sort(),
+    topLevelNames.trim().split(/\s+/).sort(),
     'put a new file into a room, or add it to the list here',
   );
 });
@@ -234,7 +234,7 @@ test('each line of the Procfile starts a file that exists and bears its name', (
 
 test('docker-compose runs the processes of the Procfile and what they need', () => {
   const body = /^services:\n((?: .*\n|\n)*)/m.exec(read('docker-compose.yml'))?.[1] ?? '';
-  const services = [...body.matchAll(/^ {2}([\w-]+):/gm)].map((match) => match[1]);
+  const services = [...body.matchAll(/^ {2}([\w-]+):/gm)].map((match) => String(match[1]));
   assert.equal(services.sort(), [...processes, 'migrate', 'postgres', 'redis'].sort());
 });
 
