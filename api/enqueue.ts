@@ -3,7 +3,7 @@
 
 import type { Pool } from '../db/client.ts';
 import { listWindow } from '../db/dispatch.ts';
-import type { NewJob } from '../db/jobs.ts';
+import type { NewJob } from '../db/submissions.ts';
 import { listProcesses } from '../db/processes.ts';
 import type { Config } from '../shared/config.ts';
 import type { Logger } from '../shared/log.ts';

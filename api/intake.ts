@@ -2,7 +2,7 @@
 // against one statement and one queue call per request, that is several times the requests for the same CPU.
 
 import { isUnavailable, type Pool } from '../db/client.ts';
-import { insertJobs, listIdempotencyKeys, type NewJob } from '../db/jobs.ts';
+import { insertJobs, listIdempotencyKeys, type NewJob } from '../db/submissions.ts';
 import type { Config } from '../shared/config.ts';
 import { priorities } from '../shared/job.ts';
 import type { Logger } from '../shared/log.ts';

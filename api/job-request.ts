@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { v7 } from 'uuid';
 import { z } from 'zod';
-import type { NewJob } from '../db/jobs.ts';
+import type { NewJob } from '../db/submissions.ts';
 import type { Registry } from '../models/registry.ts';
 import { limits, priorities, uuidTime } from '../shared/job.ts';
 import { invalidRequest, validate } from './validate.ts';

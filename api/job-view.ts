@@ -1,7 +1,8 @@
 // What a client sees of a job. The view lists each field by name, so that nothing reaches the wire by accident.
 
 import { z } from 'zod';
-import type { AnalysisRow, JobRow, NewJob } from '../db/jobs.ts';
+import type { AnalysisRow, JobRow } from '../db/jobs.ts';
+import type { NewJob } from '../db/submissions.ts';
 import { formatJobId, isTerminal, jobStatuses, priorities } from '../shared/job.ts';
 
 const moment = z.iso.datetime();

@@ -89,7 +89,10 @@ test('says what it did with a preference', async () => {
 });
 
 test('answers the items of a job in their order', async () => {
-  const texts = Array.from({ length: 100 }, (_, index) => `Text ${'word '.repeat((index * 37) % 60)}${index}`);
+  const texts = Array.from(
+    { length: 100 },
+    (_, index) => `Text ${'word '.repeat((index * 37) % 60)}${index}`,
+  );
   const together = await finish(asking(texts));
   assert.equal(
     together.result?.items.map(({ index }) => index),
@@ -264,7 +267,10 @@ test('shows its figures on every process', async () => {
   await finish(asking(['Count me']));
   const ofApi = await (await get('/metrics')).text();
   assert.match(ofApi, /^soma_jobs_submitted_total\{kind="emotion",class="normal"\} \d+$/m);
-  assert.match(ofApi, /soma_http_request_duration_seconds_count\{method="POST",route="\/v1\/jobs",status="200"\}/);
+  assert.match(
+    ofApi,
+    /soma_http_request_duration_seconds_count\{method="POST",route="\/v1\/jobs",status="200"\}/,
+  );
   const ofWorker = await (await fetch(`${worker.address}/metrics`)).text();
   assert.match(ofWorker, /^soma_items_inferred_total\{kind="emotion"\} \d+$/m);
   assert.match(ofWorker, /^soma_model_ready\{kind="emotion",version="[\d.]+",provider="cpu"\} 1$/m);

@@ -55,10 +55,12 @@ export async function startCeiling(options: {
   };
 }
 
+/** Placed like a worker, so that whatever else runs on the machine takes as much from the one as from the other. */
 function forkPinned(core: number, setup: Readonly<Record<string, unknown>>): ChildProcess {
+  const nice = String(readConfig().WORKER_NICE);
   return fork(join(import.meta.dirname, 'ceiling-process.js'), [JSON.stringify(setup)], {
     execPath: 'taskset',
-    execArgv: ['-c', String(core), process.execPath],
+    execArgv: ['-c', String(core), 'nice', '-n', nice, process.execPath],
     serialization: 'advanced',
   });
 }

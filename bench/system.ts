@@ -68,8 +68,9 @@ export function startApi(env: Readonly<Record<string, string>> = {}): Promise<Ru
 
 /** Brings the database up to date. @throws Error if that fails; the words are on our stderr. */
 export async function migrate(): Promise<void> {
-  const script = "import { migrate } from './dist/db/migrate.js'; await migrate(process.env.DATABASE_URL);";
-  const child = spawnChild([process.execPath, '--input-type=module', '--eval', script], {});
+  const script = "import { migrate } from './dist/db/migrate.js'; await migrate(process.argv[1]);";
+  const url = readConfig().DATABASE_URL;
+  const child = spawnChild([process.execPath, '--input-type=module', '--eval', script, url], {});
   const code = await ended(child);
   if (code !== 0) throw new Error(`migrating ended with ${code}`);
 }

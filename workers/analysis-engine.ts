@@ -9,7 +9,7 @@ import {
   retryJobs,
   type StatedFact,
   startJobs,
-} from '../db/jobs.ts';
+} from '../db/attempts.ts';
 import type { Inference, InferenceResult, InferenceStats, MicroBatch } from '../models/inference.ts';
 import type { Registry } from '../models/registry.ts';
 import type { Config } from '../shared/config.ts';

@@ -3,7 +3,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { isUnavailable, type Pool } from '../db/client.ts';
-import { type Completion, completeJobs, retryJobs } from '../db/jobs.ts';
+import { type Completion, completeJobs, retryJobs } from '../db/attempts.ts';
 import type { Logger } from '../shared/log.ts';
 import { metrics } from '../shared/metrics.ts';
 

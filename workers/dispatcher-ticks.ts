@@ -17,7 +17,7 @@ import {
   undispatch,
   type WindowUse,
 } from '../db/dispatch.ts';
-import { retryJobs } from '../db/jobs.ts';
+import { retryJobs } from '../db/attempts.ts';
 import { listProcesses, pruneProcesses } from '../db/processes.ts';
 import type { Config } from '../shared/config.ts';
 import { dispatchLimits, priorities } from '../shared/job.ts';

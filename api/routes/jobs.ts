@@ -2,7 +2,8 @@
 
 import { type Request, type Response, Router } from 'express';
 import { z } from 'zod';
-import type { JobWithAnalyses, NewJob } from '../../db/jobs.ts';
+import type { JobWithAnalyses } from '../../db/jobs.ts';
+import type { NewJob } from '../../db/submissions.ts';
 import { defaultTenantId, isTerminal, limits, parseJobId } from '../../shared/job.ts';
 import { ProblemError } from '../../shared/problem.ts';
 import type { Context } from '../context.ts';

@@ -1,0 +1,282 @@
+// What a worker writes: claims, leases, results. Each write is one statement and so one transaction, and matches the
+// attempt that was claimed, which fences off all others.
+
+import { z } from 'zod';
+import type { Fact } from '../shared/fact.ts';
+import { packUuid } from '../shared/job.ts';
+import type { Tx } from './client.ts';
+import { jobsChannel } from './jobs.ts';
+import { run } from './run.ts';
+
+const startJobsSql = `
+WITH claimable AS MATERIALIZED (
+  SELECT j.tenant_id, j.id FROM jobs j JOIN json_to_recordset($1) AS x("tenantId" uuid, id uuid, "dispatchId" uuid)
+    ON j.tenant_id = x."tenantId" AND j.id = x.id AND j.dispatch_id = x."dispatchId"
+  WHERE (j.status = 'queued' OR (j.status = 'processing' AND j.lease_until < now()))
+    AND (j.deadline_at IS NULL OR j.deadline_at > now()) AND j.attempt < $4
+  ORDER BY j.id FOR UPDATE OF j
+), claimed AS (
+  UPDATE jobs j SET
+    status = 'processing', attempt = j.attempt + 1, worker = $2, started_at = coalesce(j.started_at, now()),
+    lease_until = now() + make_interval(secs => $3::float8 / 1000), event_sequence = j.event_sequence + 1,
+    attempts = j.attempts || jsonb_build_object('number', j.attempt + 1, 'started_at', now(), 'worker', $2::text)
+  FROM claimable c WHERE j.tenant_id = c.tenant_id AND j.id = c.id
+  RETURNING j.tenant_id, j.id, j.attempt, j.kind, j.model_version, j.options, j.user_id, j.event_sequence,
+    extract(epoch FROM now() - j.created_at)::float8 * 1000 AS queue_ms
+), started AS (
+  INSERT INTO job_events (tenant_id, job_id, sequence, type, data, at)
+  SELECT tenant_id, id, event_sequence, 'job.started', jsonb_build_object('attempt', attempt), now() FROM claimed
+)
+SELECT c.tenant_id AS "tenantId", c.id, c.attempt, c.kind, c.model_version AS "modelVersion", c.options,
+  c.user_id AS "userId", c.queue_ms AS "queueMs",
+  ARRAY(SELECT i.text FROM items i WHERE i.tenant_id = c.tenant_id AND i.job_id = c.id ORDER BY i.index) AS texts
+FROM claimed c`;
+
+const claimSchema = z.object({
+  tenantId: z.string(),
+  id: z.string(),
+  attempt: z.number(),
+  kind: z.string(),
+  modelVersion: z.string(),
+  options: z.record(z.string(), z.unknown()),
+  userId: z.string().nullable(),
+  queueMs: z.number(),
+  texts: z.array(z.string()),
+});
+
+/** A job that this worker now holds: until its lease ends, no other attempt can write its result. */
+export type Claim = Readonly<z.infer<typeof claimSchema>>;
+
+/**
+ * Claims those of the dispatched jobs that still want work, as attempt n+1, under a lease of `leaseMs`.
+ * Absent: terminal or canceled jobs, jobs past their deadline, jobs that a live worker holds, jobs that were
+ * dispatched again under another id, and jobs without an attempt left.
+ */
+export async function startJobs(
+  tx: Tx,
+  args: {
+    readonly jobs: readonly { readonly tenantId: string; readonly id: string; readonly dispatchId: string }[];
+    readonly worker: string;
+    readonly leaseMs: number;
+    readonly attemptsMax: number;
+  },
+): Promise<Claim[]> {
+  const { jobs, worker, leaseMs, attemptsMax } = args;
+  const rows = await run(tx, 'start_jobs', startJobsSql, [
+    JSON.stringify(jobs),
+    worker,
+    leaseMs,
+    attemptsMax,
+  ]);
+  return z.array(claimSchema).parse(rows);
+}
+
+/** Prolongs the leases of jobs in hand. @returns the ids still held; an absent one was lost or canceled. */
+export async function renewLeases(
+  tx: Tx,
+  held: readonly { readonly tenantId: string; readonly id: string; readonly attempt: number }[],
+  leaseMs: number,
+): Promise<Set<string>> {
+  const rows = await run(
+    tx,
+    'renew_leases',
+    `WITH held AS MATERIALIZED (
+       SELECT j.tenant_id, j.id FROM jobs j
+       JOIN json_to_recordset($1) AS x("tenantId" uuid, id uuid, attempt integer)
+         ON j.tenant_id = x."tenantId" AND j.id = x.id AND j.attempt = x.attempt
+       WHERE j.status IN ('processing', 'canceling') ORDER BY j.id FOR UPDATE OF j)
+     UPDATE jobs j SET lease_until = now() + make_interval(secs => $2::float8 / 1000)
+     FROM held h WHERE j.tenant_id = h.tenant_id AND j.id = h.id RETURNING j.id`,
+    [JSON.stringify(held), leaseMs],
+  );
+  return new Set(
+    z
+      .array(z.object({ id: z.string() }))
+      .parse(rows)
+      .map((row) => row.id),
+  );
+}
+
+/** What one item of a job came to: an output of the kind's schema, or an error. */
+export type ItemResult =
+  | { readonly index: number; readonly output: unknown; readonly error?: never }
+  | { readonly index: number; readonly error: ItemError; readonly output?: never };
+
+export interface ItemError {
+  readonly code: string;
+  readonly detail: string;
+}
+
+/** A fact with its place: the item that states it, and its number there. */
+export interface StatedFact extends Fact {
+  readonly itemIndex: number;
+  readonly ordinal: number;
+}
+
+/** A finished attempt. `timing` holds the worker's stages in milliseconds; queue, persist and total are added here. */
+export interface Completion {
+  readonly tenantId: string;
+  readonly id: string;
+  readonly attempt: number;
+  readonly kind: string;
+  readonly modelVersion: string;
+  readonly userId: string | null;
+  readonly results: readonly ItemResult[];
+  /** What the results state about the person; kept only if the job has a user. */
+  readonly facts: readonly StatedFact[];
+  readonly timing: { readonly batch_wait: number; readonly tokenize: number; readonly inference: number };
+  readonly execution: Readonly<Record<string, unknown>>;
+}
+
+// A job that was canceled or erased meanwhile ends as canceled and keeps no result.
+// queue + batch_wait + tokenize + inference + persist = total, all on the database's clock but for the worker's stages.
+const completeJobsSql = `
+WITH input AS MATERIALIZED (
+  SELECT * FROM json_to_recordset($1) AS x("tenantId" uuid, id uuid, attempt integer, kind text, "modelVersion" text,
+    "userId" text, succeeded integer, failed integer, results json, facts json, timing jsonb, execution jsonb, error jsonb)
+), held AS MATERIALIZED (
+  SELECT j.tenant_id, j.id, j.status = 'canceling' AS canceling, x."userId" IS NOT NULL AND EXISTS (
+      SELECT 1 FROM erasures e WHERE e.tenant_id = j.tenant_id AND e.user_id = x."userId"
+        AND e.requested_at >= j.created_at) OR EXISTS (
+      SELECT 1 FROM erasures e WHERE e.tenant_id = j.tenant_id AND e.job_id = j.id) AS erased,
+    (j.attempts->-1->>'started_at')::timestamptz AS claimed_at, clock_timestamp() AS ended_at
+  FROM jobs j JOIN input x ON j.tenant_id = x."tenantId" AND j.id = x.id AND j.attempt = x.attempt
+  WHERE j.status IN ('processing', 'canceling') ORDER BY j.id FOR UPDATE OF j
+), verdict AS MATERIALIZED (
+  SELECT h.*, CASE WHEN h.canceling OR h.erased THEN 'canceled'
+    WHEN x.succeeded = 0 THEN 'failed' ELSE 'succeeded' END AS status, x.kind, x."modelVersion", x."userId",
+    x.succeeded, x.failed, x.results, x.facts, x.timing, x.execution, x.error
+  FROM held h JOIN input x ON x."tenantId" = h.tenant_id AND x.id = h.id
+), ended AS (
+  UPDATE jobs j SET
+    status = v.status, ended_at = v.ended_at, lease_until = NULL, dispatch_id = NULL, event_sequence = j.event_sequence + 1,
+    status_reason = CASE WHEN v.erased THEN 'erased' WHEN v.canceling THEN 'canceled_by_client' END,
+    succeeded_count = CASE WHEN v.status = 'canceled' THEN 0 ELSE v.succeeded END,
+    failed_count = CASE WHEN v.status = 'canceled' THEN 0 ELSE v.failed END,
+    error = CASE WHEN v.status = 'failed' THEN v.error END, execution = v.execution,
+    attempts = jsonb_set(j.attempts, ARRAY[(jsonb_array_length(j.attempts) - 1)::text],
+      (j.attempts->-1) || jsonb_build_object('ended_at', v.ended_at, 'outcome', v.status)),
+    timing = v.timing || jsonb_build_object(
+      'queue', round(extract(epoch FROM v.claimed_at - j.created_at) * 1000, 3),
+      'persist', round(extract(epoch FROM v.ended_at - v.claimed_at) * 1000
+        - (v.timing->>'batch_wait')::numeric - (v.timing->>'tokenize')::numeric - (v.timing->>'inference')::numeric, 3),
+      'total', round(extract(epoch FROM v.ended_at - j.created_at) * 1000, 3))
+  FROM verdict v WHERE j.tenant_id = v.tenant_id AND j.id = v.id
+  RETURNING j.tenant_id, j.id, j.status, j.event_sequence, j.ended_at, j.store_input, j.created_at
+), stored AS (
+  INSERT INTO analyses (tenant_id, job_id, item_index, kind, model_version, user_id, output, error, created_at)
+  SELECT v.tenant_id, v.id, r.index, v.kind, v."modelVersion", v."userId", r.output, r.error, v.ended_at
+  FROM verdict v, json_to_recordset(v.results) AS r(index integer, output json, error jsonb)
+  WHERE v.status <> 'canceled'
+), stated AS MATERIALIZED (
+  SELECT v.tenant_id, v.id, v."userId" AS user_id, v.ended_at, f.*
+  FROM verdict v, json_to_recordset(v.facts) AS f("itemIndex" integer, ordinal integer, type text, source text,
+    target text, relation text, "strengthPpm" integer)
+  WHERE v.status <> 'canceled' AND v."userId" IS NOT NULL
+), facts_kept AS (
+  INSERT INTO facts (tenant_id, job_id, item_index, ordinal, user_id, type, source, target, relation, strength_ppm, at)
+  SELECT tenant_id, id, "itemIndex", ordinal, user_id, type, source, target, relation, "strengthPpm", ended_at FROM stated
+), nodes AS (
+  INSERT INTO graph_nodes (tenant_id, user_id, key, type, name)
+  SELECT DISTINCT tenant_id, user_id, key, split_part(key, ':', 1), substr(key, strpos(key, ':') + 1)
+  FROM stated, LATERAL (VALUES (source), (target)) AS ends(key) ORDER BY 1, 2, 3
+  ON CONFLICT DO NOTHING
+), edges AS (
+  INSERT INTO graph_edges AS g (tenant_id, user_id, type, source, target, relation, evidence_count, strength_ppm, analyses,
+    first_at, last_at)
+  SELECT tenant_id, user_id, type, source, target, min(relation), count(*), sum("strengthPpm"),
+    (array_agg(id || ':' || "itemIndex" ORDER BY id DESC, "itemIndex" DESC))[1:20], min(ended_at), max(ended_at)
+  FROM stated GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
+  ON CONFLICT (tenant_id, user_id, type, source, target) DO UPDATE SET
+    evidence_count = g.evidence_count + excluded.evidence_count, strength_ppm = g.strength_ppm + excluded.strength_ppm,
+    relation = least(g.relation, excluded.relation), last_at = greatest(g.last_at, excluded.last_at), version = g.version + 1,
+    analyses = ARRAY(SELECT DISTINCT a FROM unnest(g.analyses || excluded.analyses) AS a ORDER BY a DESC LIMIT 20)
+), forgotten AS (
+  UPDATE items i SET text = NULL FROM ended e
+  WHERE NOT e.store_input AND i.tenant_id = e.tenant_id AND i.job_id = e.id
+), told AS (
+  INSERT INTO job_events (tenant_id, job_id, sequence, type, at)
+  SELECT tenant_id, id, event_sequence, 'job.' || status, ended_at FROM ended
+), notified AS (
+  SELECT count(pg_notify('${jobsChannel}', payload)) FROM unnest($2::text[]) AS payload
+)
+SELECT id, status, extract(epoch FROM ended_at - created_at)::float8 AS seconds, (SELECT count FROM notified) FROM ended`;
+
+const completedRow = z.object({
+  id: z.string(),
+  status: z.enum(['succeeded', 'failed', 'canceled']),
+  seconds: z.number(),
+});
+
+/**
+ * Ends jobs: state, analyses, the terminal event and the wake-up of whoever waits, in one statement.
+ * A job is absent from the answer if another attempt holds it or it is already terminal; nothing of it is written.
+ */
+export async function completeJobs(
+  tx: Tx,
+  completions: readonly Completion[],
+): Promise<{ id: string; status: 'succeeded' | 'failed' | 'canceled'; seconds: number }[]> {
+  const input = completions.map((completion) => {
+    const failed = completion.results.filter((result) => result.error !== undefined);
+    const succeeded = completion.results.length - failed.length;
+    return {
+      ...completion,
+      succeeded,
+      failed: failed.length,
+      error: succeeded === 0 ? failed[0]?.error : undefined,
+    };
+  });
+  const rows = await run(tx, 'complete_jobs', completeJobsSql, [JSON.stringify(input), wakeUps(completions)]);
+  return z.array(completedRow).parse(rows);
+}
+
+/** Notification payloads that name the jobs; 340 ids of 23 bytes stay below the 8,000 bytes of a payload. */
+function wakeUps(named: readonly { readonly id: string }[]): string[] {
+  const packed = named.map(({ id }) => packUuid(id));
+  return Array.from({ length: Math.ceil(packed.length / 340) }, (_, page) =>
+    packed.slice(page * 340, (page + 1) * 340).join(','),
+  );
+}
+
+/**
+ * Puts held jobs back for another attempt after `delayMs` (the ledger keeps the time, never the queue).
+ * Jobs without an attempt left fail with `error`. @returns how many were put back and which failed.
+ */
+export async function retryJobs(
+  tx: Tx,
+  held: readonly { readonly tenantId: string; readonly id: string; readonly attempt: number }[],
+  args: { readonly delayMs: number; readonly attemptsMax: number; readonly error: ItemError },
+): Promise<{ id: string; status: string }[]> {
+  const rows = await run(tx, 'retry_jobs', retryJobsSql, [
+    JSON.stringify(held),
+    args.delayMs,
+    args.attemptsMax,
+    JSON.stringify(args.error),
+    wakeUps(held),
+  ]);
+  return z.array(z.object({ id: z.string(), status: z.string() })).parse(rows);
+}
+
+const retryJobsSql = `
+WITH held AS MATERIALIZED (
+  SELECT j.tenant_id, j.id, CASE WHEN j.status = 'canceling' THEN 'canceled'
+      WHEN j.attempt >= $3 THEN 'failed' WHEN $2 > 0 THEN 'scheduled' ELSE 'queued' END AS next
+  FROM jobs j JOIN json_to_recordset($1) AS x("tenantId" uuid, id uuid, attempt integer)
+    ON j.tenant_id = x."tenantId" AND j.id = x.id AND j.attempt = x.attempt
+  WHERE j.status IN ('processing', 'canceling') ORDER BY j.id FOR UPDATE OF j
+), moved AS (
+  UPDATE jobs j SET status = h.next, dispatch_id = NULL, lease_until = NULL, event_sequence = j.event_sequence + 1,
+    not_before = CASE WHEN h.next = 'scheduled' THEN now() + make_interval(secs => $2::float8 / 1000) ELSE j.not_before END,
+    ended_at = CASE WHEN h.next IN ('failed', 'canceled') THEN clock_timestamp() END,
+    error = CASE WHEN h.next = 'failed' THEN $4::jsonb END,
+    failed_count = CASE WHEN h.next = 'failed' THEN j.item_count ELSE 0 END,
+    attempts = jsonb_set(j.attempts, ARRAY[(jsonb_array_length(j.attempts) - 1)::text],
+      (j.attempts->-1) || jsonb_build_object('ended_at', now(), 'outcome', 'retry', 'error', $4::jsonb))
+  FROM held h WHERE j.tenant_id = h.tenant_id AND j.id = h.id
+  RETURNING j.tenant_id, j.id, j.status, j.event_sequence
+), told AS (
+  INSERT INTO job_events (tenant_id, job_id, sequence, type, data, at)
+  SELECT tenant_id, id, event_sequence, CASE WHEN status IN ('queued', 'scheduled') THEN 'job.retrying' ELSE 'job.' || status END,
+    jsonb_build_object('error', $4::jsonb), now() FROM moved
+)
+SELECT id, status, (SELECT count(pg_notify('${jobsChannel}', payload)) FROM unnest($5::text[]) AS payload) FROM moved`;
