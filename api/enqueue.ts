@@ -59,7 +59,7 @@ export function createEnqueuer(options: {
       use.waiting = true;
       return false;
     }
-    use.items += job.texts.length;
+    use.items += sizeOf(job);
     return true;
   };
 
@@ -68,7 +68,7 @@ export function createEnqueuer(options: {
       if (!queue.isReady()) return [];
       const fitting = jobs.filter(fits);
       return planDispatches(
-        fitting.map((job) => ({ ...job, items: job.texts.length, characters: job.characterCount })),
+        fitting.map((job) => ({ ...job, items: sizeOf(job), characters: Math.max(1, job.characterCount) })),
       );
     },
     send: async (dispatches) => {
@@ -86,4 +86,9 @@ export function createEnqueuer(options: {
       await Promise.all(tickers.map((ticker) => ticker.close()));
     },
   };
+}
+
+/** Items of a job; a profile counts as one. */
+function sizeOf(job: NewJob): number {
+  return Math.max(1, job.texts.length);
 }

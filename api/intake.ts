@@ -99,8 +99,7 @@ export function createIntake(options: {
     );
     for (const { job, resolve, reject } of group) {
       const row = known.get(`${job.tenantId} ${job.idempotency?.route} ${job.idempotency?.key}`);
-      if (row === undefined)
-        reject(new ProblemError('ledger_unavailable', 'The key was being released; send the request again'));
+      if (row === undefined) reject(unavailable('The key was being released'));
       else if (row.fingerprint === job.idempotency?.fingerprint)
         resolve({ outcome: 'replayed', jobId: row.jobId });
       else

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { v7 } from 'uuid';
 import { z } from 'zod';
 import type { NewJob } from '../db/submissions.ts';
+import type { Kind } from '../models/analyzer.ts';
 import type { Registry } from '../models/registry.ts';
 import { limits, priorities, uuidTime } from '../shared/job.ts';
 import { invalidRequest, validate } from './validate.ts';
@@ -57,8 +58,10 @@ const input = z
 
 /** Everything but the two fields that depend on the kind: `model` and `options` are checked against the registry. */
 export const jobRequestSchema = z.strictObject({
-  kind: z.string().describe('What is done to each text, e.g. emotion'),
-  input,
+  kind: z.string().describe('What is done, e.g. emotion'),
+  input: input
+    .optional()
+    .describe('The texts; left out for kind profile, which reads what is stored about user_id'),
   user_id: text(1, limits.userIdCharactersMax).optional().describe('Whose texts these are'),
   custom_id: text(1, limits.customIdCharactersMax).optional().describe('Your own label'),
   metadata: z
@@ -98,7 +101,7 @@ export function toNewJob(
   const id = v7();
   const createdAt = uuidTime(id);
   refuseTimes(request, createdAt);
-  const texts = request.input.texts ?? [request.input.text ?? ''];
+  const texts = readTexts(request, analyzer);
   const later = request.not_before !== undefined && new Date(request.not_before) > createdAt;
   const { idempotencyKey } = context;
   return {
@@ -158,6 +161,26 @@ function refuseTimes({ not_before: notBefore, deadline_at: deadlineAt }: JobRequ
       { pointer: '/deadline_at', code: 'before_start', detail: 'Is not after not_before' },
     ]);
   }
+}
+
+/** The texts of the job; none for a kind that reads what is stored about a person. */
+function readTexts({ input: given, user_id: userId }: JobRequest, { kind, input: takes }: Kind): string[] {
+  if (takes === 'texts') {
+    if (given === undefined)
+      throw invalidRequest([{ pointer: '/input', code: 'required', detail: 'Needs text or texts' }]);
+    return given.texts ?? [given.text ?? ''];
+  }
+  if (given !== undefined) {
+    throw invalidRequest([
+      { pointer: '/input', code: 'unknown_field', detail: `Kind ${kind} takes no texts` },
+    ]);
+  }
+  if (userId === undefined) {
+    throw invalidRequest([
+      { pointer: '/user_id', code: 'required', detail: `Kind ${kind} needs the person` },
+    ]);
+  }
+  return [];
 }
 
 /** SHA-256 of the body with its keys in order: the same request whatever the order in which it was written. */

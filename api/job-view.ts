@@ -144,7 +144,7 @@ export function toJobRow(job: NewJob): JobRow {
     metadata: job.metadata,
     tags: [...job.tags],
     retryOf: null,
-    itemCount: job.texts.length,
+    itemCount: Math.max(1, job.texts.length),
     succeededCount: 0,
     failedCount: 0,
     attempt: 0,

@@ -197,6 +197,15 @@ test('answers what a job is by then when the wait is over before the job', async
   assert.equal([looked.status, looked.headers.get('retry-after')], [200, '1']);
 });
 
+test('shows progress made during a wait, never the stale state from before it', async () => {
+  const slow = Array.from({ length: 48 }, (_, index) => `soma:fault:slow ${index}`);
+  const job = await view(await post(asking(slow), { prefer: 'wait=1' }));
+  const states = ['processing', 'succeeded'];
+  const looked = states.includes(job.status) ? job : await view(await get(`${job.links.self}?wait=60`));
+  assert.ok(states.includes(looked.status), looked.status);
+  assert.ok(looked.started_at !== null);
+});
+
 test('runs a scheduled job when its time has come, and wakes who waits for it', async () => {
   const startAt = new Date(Date.now() + 1500).toISOString();
   const job = await finish(asking(['Soon'], { not_before: startAt }));

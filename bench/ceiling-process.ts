@@ -19,7 +19,7 @@ const setup = setupSchema.parse(JSON.parse(process.argv[2] ?? 'null'));
 const registry = createRegistry(setup.modelsDir);
 const version = registry.resolve(setup.kind)?.version ?? '';
 const artifact = openArtifact(setup.modelsDir, setup.kind, version);
-const analyzer = registry.find(setup.kind)?.load(artifact);
+const analyzer = registry.analyzers.find(({ kind }) => kind === setup.kind)?.load(artifact);
 if (analyzer === undefined) throw new Error(`no kind ${setup.kind}`);
 const { outputs, prepare } = analyzer;
 const session = await loadSession(artifact.modelPath, setup.threads);

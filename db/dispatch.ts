@@ -3,6 +3,7 @@
 
 import { z } from 'zod';
 import type { Tx } from './client.ts';
+import { jobsChannel } from './jobs.ts';
 
 /** A tenant's work of one class: items in the window, and whether jobs wait in the ledger for room. */
 export interface WindowUse {
@@ -75,7 +76,7 @@ export async function lockWaiting(
       kind: row.kind,
       modelVersion: row.model_version,
       items: row.item_count,
-      characters: row.character_count,
+      characters: Math.max(1, row.character_count),
     }));
 }
 
@@ -155,7 +156,7 @@ export async function queueDue(tx: Tx, limit: number): Promise<number> {
   return rowCount ?? 0;
 }
 
-/** Ends jobs that passed their deadline before a worker took them. @returns their ids. */
+/** Ends jobs that passed their deadline before a worker took them, and wakes who waits. @returns their ids. */
 export async function expireJobs(tx: Tx, limit: number): Promise<string[]> {
   const { rows } = await tx.query({
     name: 'expire_jobs',
@@ -165,9 +166,12 @@ export async function expireJobs(tx: Tx, limit: number): Promise<string[]> {
       ended AS (
         UPDATE jobs j SET status = 'expired', status_reason = 'deadline_passed', ended_at = clock_timestamp(),
           dispatch_id = NULL, event_sequence = j.event_sequence + 1
-        FROM late l WHERE j.tenant_id = l.tenant_id AND j.id = l.id RETURNING j.tenant_id, j.id, j.event_sequence, j.ended_at)
-      INSERT INTO job_events (tenant_id, job_id, sequence, type, at)
-      SELECT tenant_id, id, event_sequence, 'job.expired', ended_at FROM ended RETURNING job_id`,
+        FROM late l WHERE j.tenant_id = l.tenant_id AND j.id = l.id RETURNING j.tenant_id, j.id, j.event_sequence, j.ended_at),
+      told AS (
+        INSERT INTO job_events (tenant_id, job_id, sequence, type, at)
+        SELECT tenant_id, id, event_sequence, 'job.expired', ended_at FROM ended RETURNING job_id)
+      SELECT job_id, pg_notify('${jobsChannel}',
+        translate(rtrim(encode(uuid_send(job_id), 'base64'), '='), '+/', '-_')) FROM told`,
     values: [limit],
   });
   return z

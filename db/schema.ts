@@ -141,3 +141,45 @@ export const processes = pgTable('processes', {
   startedAt: moment('started_at').notNull(),
   seenAt: moment('seen_at').notNull(),
 });
+
+export const people = pgTable(
+  'people',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    userId: text('user_id').notNull(),
+    createdAt: moment('created_at').notNull(),
+    updatedAt: moment('updated_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.tenantId, table.userId] })],
+);
+
+export const facts = pgTable(
+  'facts',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    jobId: uuid('job_id').notNull(),
+    itemIndex: integer('item_index').notNull(),
+    ordinal: integer('ordinal').notNull(),
+    userId: text('user_id').notNull(),
+    type: text('type').notNull(),
+    source: text('source').notNull(),
+    target: text('target').notNull(),
+    relation: text('relation'),
+    strengthPpm: integer('strength_ppm').notNull(),
+    at: moment('at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.tenantId, table.jobId, table.itemIndex, table.ordinal] })],
+);
+
+export const profiles = pgTable(
+  'profiles',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    userId: text('user_id').notNull(),
+    version: integer('version').notNull(),
+    jobId: uuid('job_id').notNull(),
+    profile: jsonb('profile').notNull(),
+    createdAt: moment('created_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.tenantId, table.userId, table.version] })],
+);

@@ -53,7 +53,7 @@ WITH input AS MATERIALIZED (
     tags, options, store_input, item_count, character_count, dispatch_id, dispatched_at, not_before, deadline_at,
     event_sequence, created_at, queued_at, expires_at)
   SELECT "tenantId", id, kind, "modelVersion", "modelDigest", class, status, "userId", "customId", metadata,
-    ARRAY(SELECT json_array_elements_text(tags)), options, "storeInput", json_array_length(texts), "characterCount",
+    ARRAY(SELECT json_array_elements_text(tags)), options, "storeInput", greatest(1, json_array_length(texts)), "characterCount",
     "dispatchId", CASE WHEN "dispatchId" IS NOT NULL THEN now() END, "notBefore", "deadlineAt",
     1, "createdAt", CASE WHEN status = 'queued' THEN "createdAt" END, "expiresAt"
   FROM accepted

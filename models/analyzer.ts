@@ -6,14 +6,21 @@ import type { Fact } from '../shared/fact.ts';
 import type { Artifact } from './repository.ts';
 
 /** A kind as everyone sees it: cheap to import, loads nothing. */
-export interface Analyzer {
+export interface Kind {
   readonly kind: string;
+  /** What a job of this kind takes: 1 to 100 texts, or a person whose stored analyses it reads. */
+  readonly input: 'texts' | 'person';
   /** One sentence for the OpenAPI document. */
   readonly summary: string;
   /** What a client may put into `options`; its defaults are written into the job. */
   readonly optionsSchema: z.ZodType<Record<string, unknown>>;
   /** The contract of an item's `output`. */
   readonly outputSchema: z.ZodType;
+}
+
+/** A kind that runs texts through a model. */
+export interface Analyzer extends Kind {
+  readonly input: 'texts';
   /** What an output states about the person whose text it was, for their graph. */
   readonly toFacts?: (output: unknown) => readonly Fact[];
   /** Reads tokenizer and manifest. Called in the inference process only. */

@@ -18,6 +18,7 @@ const outputSchema = z.object({
 
 export const embedding: Analyzer = {
   kind: 'embedding',
+  input: 'texts',
   summary: 'A sentence vector of 384 numbers and length 1.',
   optionsSchema: z.strictObject({}),
   outputSchema,

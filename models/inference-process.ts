@@ -50,7 +50,7 @@ async function main(setup: Setup): Promise<void> {
   const models = new Map<string, LoadedModel>();
   const ready = [];
   for (const { kind, version } of setup.models) {
-    const analyzer = registry.find(kind);
+    const analyzer = registry.analyzers.find((candidate) => candidate.kind === kind);
     if (analyzer === undefined) throw new Error(`no kind ${kind}`);
     const started = performance.now();
     const artifact = openArtifact(setup.modelsDir, kind, version);

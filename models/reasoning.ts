@@ -100,6 +100,7 @@ interface ReadSentence {
 
 export const reasoning: Analyzer = {
   kind: 'reasoning',
+  input: 'texts',
   summary: 'Causal relations with their spans and direction, chains of them, and counterfactuals.',
   optionsSchema,
   outputSchema,

@@ -1,14 +1,15 @@
 // The kinds that exist and the model that a request means. Imported by the API, so nothing here loads a model.
 
-import type { Analyzer } from './analyzer.ts';
+import type { Analyzer, Kind } from './analyzer.ts';
 import { embedding } from './embedding.ts';
 import { emotion } from './emotion.ts';
+import { profile, profileVersion } from './profile.ts';
 import { reasoning } from './reasoning.ts';
 import { listVersions, openArtifact } from './repository.ts';
 
 const analyzers: readonly Analyzer[] = [emotion, reasoning, embedding];
 
-/** A model as a job records it. `digest` is the sha256 of the weights, in hex. */
+/** A model as a job records it. `digest` is the sha256 of the weights, in hex; empty where there are none. */
 export interface ModelReference {
   readonly kind: string;
   readonly version: string;
@@ -16,9 +17,10 @@ export interface ModelReference {
 }
 
 export interface Registry {
-  readonly kinds: readonly Analyzer[];
+  readonly kinds: readonly Kind[];
+  readonly analyzers: readonly Analyzer[];
   readonly models: readonly ModelReference[];
-  readonly find: (kind: string) => Analyzer | undefined;
+  readonly find: (kind: string) => Kind | undefined;
   /**
    * @param model `<kind>`, `<kind>@stable` (the newest version) or `<kind>@<version>`
    * @returns undefined if there is no such model of that kind.
@@ -28,7 +30,8 @@ export interface Registry {
 
 /** @throws Error if a kind has no weights in `modelsDir`, or a manifest is malformed. */
 export function createRegistry(modelsDir: string): Registry {
-  const models = analyzers.flatMap(({ kind }) => {
+  const kinds: readonly Kind[] = [...analyzers, profile];
+  const weighted = analyzers.flatMap(({ kind }) => {
     const versions = listVersions(modelsDir, kind);
     if (versions.length === 0) throw new Error(`no weights for kind ${kind} in ${modelsDir}`);
     return versions.map((version) => {
@@ -36,11 +39,13 @@ export function createRegistry(modelsDir: string): Registry {
       return { kind, version, digest: manifest.model.sha256 };
     });
   });
+  const models = [...weighted, { kind: profile.kind, version: profileVersion, digest: '' }];
   const stable = (kind: string) => models.filter((model) => model.kind === kind).at(-1);
   return {
-    kinds: analyzers,
+    kinds,
+    analyzers,
     models,
-    find: (kind) => analyzers.find((analyzer) => analyzer.kind === kind),
+    find: (kind) => kinds.find((candidate) => candidate.kind === kind),
     resolve: (kind, model = kind) => {
       if (model === kind || model === `${kind}@stable`) return stable(kind);
       return models.find((candidate) => model === `${kind}@${candidate.version}` && candidate.kind === kind);

@@ -1,13 +1,12 @@
 // `npm start`: everything that Soma is, on one machine. Servers where none are given, the schema, then the processes
 // of the Procfile, kept running until told to stop; then all of it ends in the reverse order.
 
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { migrate } from '../db/migrate.ts';
 import { childEnv, packageRoot } from '../shared/config.ts';
 import { announce } from './announce.ts';
 import { describeError } from './describe-error.ts';
 import { type Formation, readFormation } from './formation.ts';
+import { loadEnvFile } from './load-env-file.ts';
 import { createOutput, type Output } from './output.ts';
 import { type Services, startServices } from './services.ts';
 import { onStopRequest } from './stop-requests.ts';
@@ -17,7 +16,7 @@ import { type Supervised, supervise } from './supervise.ts';
 const killMarginMs = 2000;
 
 async function main(): Promise<void> {
-  if (existsSync(join(packageRoot, '.env'))) process.loadEnvFile(join(packageRoot, '.env'));
+  loadEnvFile();
   const formation = await readFormation(process.argv.slice(2));
   const tty = process.stdout.isTTY === true && childEnv({})['NO_COLOR'] === undefined;
   const labels = formation.members.map((member) => member.label);

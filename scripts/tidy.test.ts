@@ -53,7 +53,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Tests against real servers also lay out and read the ledger, and start processes as the launcher does. */
-const liveTestsMayImport = ['db/', 'scripts/guarded-process.ts', 'scripts/free-port.ts'];
+const liveTestsMayImport = ['db/', 'scripts/live-system.ts', 'scripts/guarded-process.ts', 'scripts/free-port.ts'];
 
 function isAllowed(source: SourceFile, path: string): boolean {
   const own = `${source.room}/`;
@@ -238,15 +238,28 @@ test('docker-compose runs the processes of the Procfile and what they need', () 
   assert.equal(services.sort(), [...processes, 'migrate', 'postgres', 'redis'].sort());
 });
 
+test('whatever stops a process waits longer than the process drains', () => {
+  const { DRAIN_MS } = configSchema.parse({});
+  const units = readdirSync(join(packageRoot, 'deploy/systemd')).map((unit) => `deploy/systemd/${unit}`);
+  expectNone(
+    ['docker-compose.yml', ...units].flatMap((path) => {
+      const seconds = /^\s*(?:stop_grace_period: |TimeoutStopSec=)(\d+)s?$/m.exec(read(path))?.[1];
+      return Number(seconds) * 1000 > DRAIN_MS
+        ? []
+        : [`${path}: let it wait longer than DRAIN_MS (${DRAIN_MS})`];
+    }),
+  );
+});
+
 test('there is one systemd unit per process of the Procfile', () => {
   const units = readdirSync(join(packageRoot, 'deploy/systemd')).map(
-    (unit) => /^soma-([\w-]+)@?\.service$/.exec(unit)?.[1],
+    (unit) => /^soma-([\w-]+?)@?\.service$/.exec(unit)?.[1] ?? unit,
   );
-  assert.equal(units.sort(), [...processes].sort());
+  assert.equal(units.sort(), processes.toSorted());
 });
 
 test('.env.example lists every setting with its default, and no other', () => {
-  const written = [...read('.env.example').matchAll(/^(?:# )?([A-Z][A-Z_]+)=(.*)$/gm)].map((match) => [
+  const written = [...read('.env.example').matchAll(/^#?([A-Z][A-Z_]+)=(.*)$/gm)].map((match) => [
     match[1],
     match[2],
   ]);

@@ -23,7 +23,7 @@ export type TerminalStatus = (typeof terminalStatuses)[number];
 export const jobTransitions: Readonly<Record<JobStatus, readonly JobStatus[]>> = {
   scheduled: ['queued', 'canceled', 'expired'],
   queued: ['processing', 'succeeded', 'canceled', 'expired'],
-  processing: ['queued', 'scheduled', 'canceling', 'succeeded', 'failed', 'expired'],
+  processing: ['queued', 'scheduled', 'canceling', 'succeeded', 'failed', 'canceled', 'expired'],
   canceling: ['canceled'],
   succeeded: [],
   failed: [],

@@ -8,7 +8,16 @@ import { z } from 'zod';
 import type { Config } from './config.ts';
 import { dispatchLimits } from './job.ts';
 
-export const analysisQueueName = 'analysis';
+/** One queue for each kind of worker: items go through models, a profile is made of what is stored. */
+export const queueNames = ['analysis', 'profile'] as const;
+export type QueueName = (typeof queueNames)[number];
+
+/** The kind that takes a person's stored analyses instead of items. */
+export const profileKind = 'profile';
+
+function queueOf(kind: string): QueueName {
+  return kind === profileKind ? 'profile' : 'analysis';
+}
 
 /**
  * One hand-over of work: up to 64 jobs and 128 items of one tenant, class, kind and model version.
@@ -59,7 +68,7 @@ export interface DispatchQueue {
   readonly add: (dispatches: readonly PlannedDispatch[]) => Promise<void>;
   /** Those of the dispatches that Redis does not hold in any state. */
   readonly missing: (dispatchIds: readonly string[]) => Promise<string[]>;
-  readonly waitingCount: () => Promise<number>;
+  readonly waitingCount: (name: QueueName) => Promise<number>;
   /** Redis' own words on itself, as `INFO` gives them. */
   readonly info: () => Promise<string>;
   readonly close: () => Promise<void>;
@@ -74,12 +83,15 @@ export function createDispatchQueue(config: Config, onError: (error: Error) => v
     retryStrategy: (attempt) => Math.min(50 * 2 ** attempt, 1000),
   });
   redis.on('error', onError);
-  const queue = new Queue(analysisQueueName, {
-    connection: redis,
-    prefix: config.QUEUE_PREFIX,
-    defaultJobOptions: { removeOnComplete: true, removeOnFail: true },
+  const queues = queueNames.map((name) => {
+    const queue = new Queue(name, {
+      connection: redis,
+      prefix: config.QUEUE_PREFIX,
+      defaultJobOptions: { removeOnComplete: true, removeOnFail: true },
+    });
+    queue.on('error', onError);
+    return { name, queue };
   });
-  queue.on('error', onError);
   const isReady = () => redis.status === 'ready';
   const needRedis = (): void => {
     if (!isReady()) throw new Error('Redis is away');
@@ -88,27 +100,34 @@ export function createDispatchQueue(config: Config, onError: (error: Error) => v
     isReady,
     add: async (dispatches) => {
       needRedis();
-      await queue.addBulk(
-        dispatches.map(({ id, dispatch }) => ({ name: 'dispatch', data: dispatch, opts: { jobId: id } })),
-      );
+      for (const { name, queue } of queues) {
+        const own = dispatches.filter(({ dispatch }) => queueOf(dispatch.kind) === name);
+        const jobs = own.map(({ id, dispatch }) => ({
+          name: 'dispatch',
+          data: dispatch,
+          opts: { jobId: id },
+        }));
+        if (jobs.length > 0) await queue.addBulk(jobs);
+      }
     },
     missing: async (dispatchIds) => {
       needRedis();
       const pipeline = redis.pipeline();
-      for (const id of dispatchIds) pipeline.exists(queue.toKey(id));
+      for (const id of dispatchIds) pipeline.exists(...queues.map(({ queue }) => queue.toKey(id)));
       const answers = (await pipeline.exec()) ?? [];
       return dispatchIds.filter((_, index) => answers[index]?.[0] === null && answers[index]?.[1] === 0);
     },
-    waitingCount: async () => {
+    waitingCount: async (wanted) => {
       needRedis();
-      return queue.getWaitingCount();
+      const counts = queues.map(({ name, queue }) => (name === wanted ? queue.getWaitingCount() : 0));
+      return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
     },
     info: async () => {
       needRedis();
       return redis.info();
     },
     close: async () => {
-      if (isReady()) await queue.close();
+      if (isReady()) await Promise.all(queues.map(({ queue }) => queue.close()));
       redis.disconnect();
     },
   };

@@ -213,7 +213,7 @@ export function createAnalysisEngine(options: {
 
   const stateFacts = (kind: string, itemIndex: number, output: unknown): StatedFact[] => {
     if (output === undefined) return [];
-    const facts = registry.find(kind)?.toFacts?.(output) ?? [];
+    const facts = registry.analyzers.find((analyzer) => analyzer.kind === kind)?.toFacts?.(output) ?? [];
     return facts.map((fact, ordinal) => ({ ...fact, itemIndex, ordinal }));
   };
 

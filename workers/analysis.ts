@@ -9,7 +9,7 @@ import { readConfig } from '../shared/config.ts';
 import { createLog } from '../shared/log.ts';
 import { metrics, serveMetrics } from '../shared/metrics.ts';
 import { startTicker, stopOnSignal } from '../shared/process.ts';
-import { analysisQueueName, createDispatchQueue, dispatchSchema } from '../shared/queues.ts';
+import { createDispatchQueue, dispatchSchema } from '../shared/queues.ts';
 import { type AnalysisEngine, createAnalysisEngine } from './analysis-engine.ts';
 import { createCompletionWriter } from './completion-writer.ts';
 import { type Consumer, consume } from './consume.ts';
@@ -23,7 +23,7 @@ const database = createPool(config.DATABASE_URL, { role: 'worker', max: 4 });
 const registry = createRegistry(config.MODELS_DIR);
 const inference = await startInference({
   modelsDir: config.MODELS_DIR,
-  models: registry.kinds.flatMap(({ kind }) => registry.resolve(kind) ?? []),
+  models: registry.analyzers.flatMap(({ kind }) => registry.resolve(kind) ?? []),
   threads: config.ORT_THREADS,
   faultInjection: config.FAULT_INJECTION,
   microBatchItemsMax: config.MICRO_BATCH_ITEMS_MAX,
@@ -54,7 +54,7 @@ const engine: AnalysisEngine = createAnalysisEngine({
   onRoom: (dispatches) => consumer.setConcurrency(dispatches),
 });
 const consumer: Consumer = consume({
-  queue: analysisQueueName,
+  queue: 'analysis',
   config,
   log,
   read: (data) => dispatchSchema.parse(data),
@@ -66,7 +66,7 @@ const queue = createDispatchQueue(config, (error) => log.debug({ err: error }, '
 let stuckSinceMs: number | undefined;
 /** True while there is work that this worker could take and does not: BullMQ has fallen silent before. */
 async function isStuck(): Promise<boolean> {
-  const idle = engine.inHand() === 0 && queue.isReady() && (await queue.waitingCount()) > 0;
+  const idle = engine.inHand() === 0 && queue.isReady() && (await queue.waitingCount('analysis')) > 0;
   stuckSinceMs = idle ? (stuckSinceMs ?? performance.now()) : undefined;
   const stuckMs = stuckSinceMs === undefined ? 0 : performance.now() - stuckSinceMs;
   return Math.min(stuckMs, engine.sinceClaimMs()) > config.PROGRESS_MS;

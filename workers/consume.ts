@@ -3,6 +3,7 @@
 import { Worker } from 'bullmq';
 import type { Config } from '../shared/config.ts';
 import type { Logger } from '../shared/log.ts';
+import type { QueueName } from '../shared/queues.ts';
 
 export interface Consumer {
   /** How many jobs may be in hand at once; may be lowered below what is in hand, which then only drains. */
@@ -18,7 +19,7 @@ export interface Consumer {
  * @param options.read checks a job's data; what it throws fails the job.
  */
 export function consume<Data>(options: {
-  readonly queue: string;
+  readonly queue: QueueName;
   readonly config: Config;
   readonly log: Logger;
   readonly read: (data: unknown) => Data;

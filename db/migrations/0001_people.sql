@@ -14,16 +14,17 @@ CREATE TABLE people (
 CREATE INDEX analyses_history ON analyses (tenant_id, user_id, kind, job_id DESC, item_index DESC)
   WHERE user_id IS NOT NULL;
 --> statement-breakpoint
+-- Keys are ordered by their bytes (COLLATE "C"), so that a path or a rebuild comes out the same on every cluster.
 CREATE TABLE facts (
   tenant_id uuid NOT NULL,
   job_id uuid NOT NULL,
   item_index integer NOT NULL,
   ordinal integer NOT NULL,
   user_id text NOT NULL,
-  type text NOT NULL CHECK (type IN ('causes', 'mentions', 'feels')),
-  source text NOT NULL,
-  target text NOT NULL,
-  relation text,
+  type text COLLATE "C" NOT NULL CHECK (type IN ('causes', 'mentions', 'feels')),
+  source text COLLATE "C" NOT NULL,
+  target text COLLATE "C" NOT NULL,
+  relation text COLLATE "C",
   strength_ppm integer NOT NULL CHECK (strength_ppm BETWEEN 0 AND 1000000),
   at timestamptz NOT NULL,
   PRIMARY KEY (tenant_id, job_id, item_index, ordinal)
@@ -31,30 +32,35 @@ CREATE TABLE facts (
 --> statement-breakpoint
 CREATE INDEX facts_of_user ON facts (tenant_id, user_id, type, source, target);
 --> statement-breakpoint
--- `key` is `<type>:<name>`; `person:self` is the person whose graph it is.
+-- `key` is `<type>:<name>`; `person:self` is the person whose graph it is. A node is there while an edge has it as an
+-- end. Whoever changes edges locks their nodes first, in the order of the key.
 CREATE TABLE graph_nodes (
   tenant_id uuid NOT NULL,
   user_id text NOT NULL,
-  key text NOT NULL,
+  key text COLLATE "C" NOT NULL,
   type text NOT NULL CHECK (type IN ('person', 'concept', 'emotion')),
-  name text NOT NULL,
+  name text COLLATE "C" NOT NULL,
   PRIMARY KEY (tenant_id, user_id, key)
 );
 --> statement-breakpoint
 -- Strength is the mean over the evidence: strength_ppm / evidence_count / 1e6. Sums of integers do not depend on
--- their order, so a rebuild gives the same figures to the last digit. `analyses` names the 20 newest sources.
+-- their order, so a rebuild gives the same figures to the last digit. `analyses` names the 20 newest sources, the
+-- greatest `<job>:<item>` in the order of bytes. `projected_version` is 0 until the edge was first on its way to
+-- Neo4j, -1 when it was and nothing is certain, else the version that is there. An edge without evidence is gone:
+-- its row is deleted with it, or, if Neo4j may hold it, when Neo4j has lost it.
 CREATE TABLE graph_edges (
   tenant_id uuid NOT NULL,
   user_id text NOT NULL,
-  type text NOT NULL,
-  source text NOT NULL,
-  target text NOT NULL,
-  relation text,
+  type text COLLATE "C" NOT NULL,
+  source text COLLATE "C" NOT NULL,
+  target text COLLATE "C" NOT NULL,
+  relation text COLLATE "C",
   evidence_count integer NOT NULL,
   strength_ppm bigint NOT NULL,
-  analyses text[] NOT NULL,
+  analyses text[] COLLATE "C" NOT NULL,
   first_at timestamptz NOT NULL,
   last_at timestamptz NOT NULL,
+  changed_at timestamptz NOT NULL DEFAULT now(),
   version bigint NOT NULL DEFAULT 1,
   projected_version bigint NOT NULL DEFAULT 0,
   PRIMARY KEY (tenant_id, user_id, type, source, target)
@@ -64,7 +70,7 @@ CREATE INDEX graph_edges_by_source ON graph_edges (tenant_id, user_id, source);
 --> statement-breakpoint
 CREATE INDEX graph_edges_by_target ON graph_edges (tenant_id, user_id, target);
 --> statement-breakpoint
-CREATE INDEX graph_edges_unprojected ON graph_edges (last_at) WHERE version > projected_version;
+CREATE INDEX graph_edges_unprojected ON graph_edges (changed_at) WHERE version > projected_version;
 --> statement-breakpoint
 CREATE TABLE profiles (
   tenant_id uuid NOT NULL,

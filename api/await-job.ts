@@ -1,0 +1,90 @@
+// Recording a job and waiting for its end: what every route that submits or looks does in the same way.
+
+import type { Response } from 'express';
+import type { NewJob } from '../db/submissions.ts';
+import { isTerminal } from '../shared/job.ts';
+import { ProblemError } from '../shared/problem.ts';
+import type { Context } from './context.ts';
+import { type JobView, toJobRow, toJobView } from './job-view.ts';
+import type { Watch } from './wait.ts';
+
+/** How long a client waits: not at all if undefined; it may hang up before. */
+export interface Patience {
+  readonly waitSeconds: number | undefined;
+  readonly signal: AbortSignal;
+}
+
+interface JobName {
+  readonly tenantId: string;
+  readonly id: string;
+}
+
+/**
+ * Records a job and waits for its end. Interest is taken before the job exists, so that no change is missed.
+ * @returns the job as it is at the end of the wait; `replayed` if its idempotency key had made it before
+ * @throws ProblemError as `Intake.submit` does
+ */
+export async function recordAndWait(
+  context: Context,
+  job: NewJob,
+  patience: Patience,
+): Promise<{ view: JobView; replayed: boolean }> {
+  const watch = patience.waitSeconds === undefined ? undefined : context.watcher.watch(job.id);
+  try {
+    const result = await context.intake.submit(job);
+    if (result.outcome === 'replayed') {
+      const view = await findAndWait(context, { tenantId: job.tenantId, id: result.jobId }, patience);
+      if (view === undefined)
+        throw new ProblemError('job_not_found', 'The job of this Idempotency-Key was deleted');
+      return { view, replayed: true };
+    }
+    const ended = watch && (await waitForEnd(context, watch, job, patience));
+    return { view: ended ?? toJobView(toJobRow(job), []), replayed: false };
+  } finally {
+    watch?.close();
+  }
+}
+
+/** The tenant's job as it is, or as it is once it has ended or the wait is over; undefined if there is none. */
+export async function findAndWait(
+  context: Context,
+  name: JobName,
+  patience: Patience,
+): Promise<JobView | undefined> {
+  const watch = patience.waitSeconds === undefined ? undefined : context.watcher.watch(name.id);
+  try {
+    const now = await loadView(context, name);
+    if (watch === undefined || now === undefined || isTerminal(now.status)) return now;
+    return (await waitForEnd(context, watch, name, patience)) ?? now;
+  } finally {
+    watch?.close();
+  }
+}
+
+/** Aborted when the client hangs up. */
+export function hangUp(response: Response): AbortSignal {
+  const gone = new AbortController();
+  response.on('close', () => gone.abort());
+  return gone.signal;
+}
+
+/** Sleeps until the job changed, looks, and sleeps again; undefined if the wait ended before the job did. */
+async function waitForEnd(
+  context: Context,
+  watch: Watch,
+  name: JobName,
+  { waitSeconds = 0, signal }: Patience,
+): Promise<JobView | undefined> {
+  const deadlineMs = performance.now() + waitSeconds * 1000;
+  const either = AbortSignal.any([signal, context.stopping]);
+  while (await watch.changed(deadlineMs, either)) {
+    const view = await loadView(context, name);
+    if (view === undefined || isTerminal(view.status)) return view;
+  }
+  return undefined;
+}
+
+async function loadView({ loader }: Context, { tenantId, id }: JobName): Promise<JobView | undefined> {
+  const found = await loader.load(tenantId, id);
+  return found && toJobView(found.job, found.analyses);
+}
