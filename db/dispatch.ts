@@ -1,8 +1,9 @@
 // What the dispatcher asks of the ledger: who waits, what is in the window, and what was lost, late or too old.
-// Each function is one statement; the ones that sweep are bounded by `limit` and are called again while they fill it.
+// Each function is one statement, but for pruning; the ones that sweep are bounded by `limit` and are called again while they fill it.
 
 import { z } from 'zod';
-import type { Tx } from './client.ts';
+import { inTransaction, type Pool, type Tx } from './client.ts';
+import { eraseFacts } from './facts.ts';
 import { jobsChannel } from './jobs.ts';
 
 /** A tenant's work of one class: items in the window, and whether jobs wait in the ledger for room. */
@@ -180,23 +181,39 @@ export async function expireJobs(tx: Tx, limit: number): Promise<string[]> {
     .map((row) => row.job_id);
 }
 
-/** Deletes terminal jobs at the end of their retention, with all that hangs on them. @returns how many. */
-export async function pruneJobs(tx: Tx, limit: number): Promise<number> {
-  const { rows } = await tx.query({
-    name: 'prune_jobs',
-    text: `WITH old AS MATERIALIZED (
-        SELECT tenant_id, id FROM jobs WHERE expires_at <= now()
-          AND status IN ('succeeded', 'failed', 'canceled', 'expired') ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED),
-      gone AS (DELETE FROM jobs j USING old o WHERE j.tenant_id = o.tenant_id AND j.id = o.id RETURNING j.id),
-      texts AS (DELETE FROM items i USING old o WHERE i.tenant_id = o.tenant_id AND i.job_id = o.id),
-      results AS (DELETE FROM analyses a USING old o WHERE a.tenant_id = o.tenant_id AND a.job_id = o.id),
-      facts_gone AS (DELETE FROM facts f USING old o WHERE f.tenant_id = o.tenant_id AND f.job_id = o.id),
-      events AS (DELETE FROM job_events e USING old o WHERE e.tenant_id = o.tenant_id AND e.job_id = o.id)
-      SELECT count(*)::integer AS count FROM gone`,
-    values: [limit],
+/**
+ * Deletes terminal jobs at the end of their retention, with all that hangs on them and all that the graph knows from
+ * them alone: one transaction. @returns how many.
+ */
+export function pruneJobs(pool: Pool, limit: number): Promise<number> {
+  return inTransaction(pool, async (tx) => {
+    const { rows } = await tx.query({
+      name: 'lock_old',
+      text: `SELECT tenant_id, id FROM jobs WHERE expires_at <= now()
+        AND status IN ('succeeded', 'failed', 'canceled', 'expired') ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED`,
+      values: [limit],
+    });
+    const old = z.array(z.object({ tenant_id: z.string(), id: z.string() })).parse(rows);
+    if (old.length === 0) return 0;
+    for (const tenantId of [...new Set(old.map((job) => job.tenant_id))].sort()) {
+      const jobIds = old.filter((job) => job.tenant_id === tenantId).map((job) => job.id);
+      await eraseFacts(tx, { tenantId, jobIds });
+    }
+    await tx.query({
+      name: 'prune_jobs',
+      text: pruneJobsSql,
+      values: [old.map((job) => job.tenant_id), old.map((job) => job.id)],
+    });
+    return old.length;
   });
-  return z.array(z.object({ count: z.number() })).parse(rows)[0]?.count ?? 0;
 }
+
+const pruneJobsSql = `
+WITH old AS MATERIALIZED (SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS o(tenant_id, id)),
+  texts AS (DELETE FROM items i USING old o WHERE i.tenant_id = o.tenant_id AND i.job_id = o.id),
+  results AS (DELETE FROM analyses a USING old o WHERE a.tenant_id = o.tenant_id AND a.job_id = o.id),
+  events AS (DELETE FROM job_events e USING old o WHERE e.tenant_id = o.tenant_id AND e.job_id = o.id)
+DELETE FROM jobs j USING old o WHERE j.tenant_id = o.tenant_id AND j.id = o.id`;
 
 /** Forgets idempotency keys after their 24 hours. */
 export async function pruneIdempotencyKeys(tx: Tx): Promise<void> {
