@@ -4,8 +4,7 @@ import { createHash } from 'node:crypto';
 import { v7 } from 'uuid';
 import { z } from 'zod';
 import type { NewJob } from '../db/submissions.ts';
-import type { Kind } from '../models/analyzer.ts';
-import type { Registry } from '../models/registry.ts';
+import type { Kind, Registry } from '../models/registry.ts';
 import { limits, priorities, uuidTime } from '../shared/job.ts';
 import { invalidRequest, validate } from './validate.ts';
 

@@ -140,7 +140,6 @@ interface Readings {
 export const emotion: Analyzer = {
   kind: 'emotion',
   input: 'texts',
-  input: 'texts',
   summary:
     'The 28 emotions of GoEmotions, each with a score; several may hold at once. With valence, arousal, intensity, mixed emotions and sarcasm.',
   optionsSchema,

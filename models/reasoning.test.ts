@@ -1,3 +1,5 @@
+// The reasoning model as it is served: golden values, everyday sentences, offsets, links and options.
+
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';

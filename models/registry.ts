@@ -7,6 +7,8 @@ import { profile, profileVersion } from './profile.ts';
 import { reasoning } from './reasoning.ts';
 import { listVersions, openArtifact } from './repository.ts';
 
+export type { Kind };
+
 const analyzers: readonly Analyzer[] = [emotion, reasoning, embedding];
 
 /** A model as a job records it. `digest` is the sha256 of the weights, in hex; empty where there are none. */

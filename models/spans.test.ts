@@ -1,3 +1,5 @@
+// The decoder of spans against hand-made cases and against trying every tagging.
+
 import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';

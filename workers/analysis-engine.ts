@@ -83,7 +83,7 @@ export function createAnalysisEngine(options: {
       idleSinceMs = undefined;
       pools += 1;
       void analyzePool(taken)
-        .catch((error: unknown) => log.error({ err: error }, 'a pool failed'))
+        .catch((error: unknown) => abandonPool(taken, error))
         .finally(() => {
           pools -= 1;
           pump();
@@ -94,6 +94,15 @@ export function createAnalysisEngine(options: {
     if (dueAtMs !== undefined && idle) timer = setTimeout(pump, Math.max(1, dueAtMs - performance.now()));
     const full = batcher.items() >= config.POOL_ITEMS_MAX;
     options.onRoom(full ? dispatchesInHand : dispatchesInHand + 64);
+  };
+
+  /** Lets go of a pool after an error of ours: what was not claimed is dispatched again, leases run out by themselves. */
+  const abandonPool = (taken: TakenPool<Entry>, error: unknown): void => {
+    log.error({ err: error, jobs: taken.entries.length }, 'a pool failed');
+    for (const { id, done } of taken.entries) {
+      held.delete(id);
+      done();
+    }
   };
 
   const analyzePool = async (taken: TakenPool<Entry>): Promise<void> => {
@@ -244,7 +253,10 @@ export function createAnalysisEngine(options: {
       const all = dispatch.jobIds.map(
         (id, index) =>
           new Promise<void>((resolve) => {
+            let settled = false;
             const done = (): void => {
+              if (settled) return;
+              settled = true;
               entriesInHand -= 1;
               resolve();
             };
