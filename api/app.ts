@@ -6,9 +6,11 @@ import { randomUUID } from 'node:crypto';
 import { exposition, metrics } from '../shared/metrics.ts';
 import type { Context } from './context.ts';
 import { notFound, problemHandler } from './problem-handler.ts';
+import { compatRoutes } from './routes/compat.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { healthRoutes } from './routes/health.ts';
 import { jobRoutes } from './routes/jobs.ts';
+import { userRoutes } from './routes/users.ts';
 
 export function createApp(context: Context): Express {
   const app = express();
@@ -23,7 +25,13 @@ export function createApp(context: Context): Express {
     const { contentType, body } = await exposition();
     response.type(contentType).send(body);
   });
-  app.use(healthRoutes(context), docsRoutes(context), jobRoutes(context));
+  app.use(
+    healthRoutes(context),
+    docsRoutes(context),
+    jobRoutes(context),
+    userRoutes(context),
+    compatRoutes(context),
+  );
   app.use(notFound);
   app.use(problemHandler(context.log));
   return app;

@@ -38,8 +38,14 @@ export async function recordAndWait(
         throw new ProblemError('job_not_found', 'The job of this Idempotency-Key was deleted');
       return { view, replayed: true };
     }
-    const ended = watch && (await waitForEnd(context, watch, job, patience));
-    return { view: ended ?? toJobView(toJobRow(job), []), replayed: false };
+    // The job is recorded: whatever happens from here on, the client must learn its id.
+    const waited =
+      watch &&
+      (await waitForEnd(context, watch, job, patience).catch((error: unknown) => {
+        context.log.warn({ err: error, job: job.id }, 'waiting for a recorded job failed');
+        return undefined;
+      }));
+    return { view: waited ?? toJobView(toJobRow(job), []), replayed: false };
   } finally {
     watch?.close();
   }
@@ -68,7 +74,7 @@ export function hangUp(response: Response): AbortSignal {
   return gone.signal;
 }
 
-/** Sleeps until the job changed, looks, and sleeps again; undefined if the wait ended before the job did. */
+/** Sleeps until the job changed, looks, and sleeps again: the job as it is at the end; undefined if nobody waits. */
 async function waitForEnd(
   context: Context,
   watch: Watch,
@@ -81,7 +87,7 @@ async function waitForEnd(
     const view = await loadView(context, name);
     if (view === undefined || isTerminal(view.status)) return view;
   }
-  return undefined;
+  return signal.aborted ? undefined : loadView(context, name);
 }
 
 async function loadView({ loader }: Context, { tenantId, id }: JobName): Promise<JobView | undefined> {

@@ -61,7 +61,7 @@ const valid = emotion({ text: 'Good' });
 const invalid: readonly (readonly [name: string, body: string, pointer: string, code: string])[] = [
   ['no object', 'null', '', 'invalid_type'],
   ['a list', '[]', '', 'invalid_type'],
-  ['no input', '{"kind":"emotion"}', '/input', 'invalid_type'],
+  ['no input', '{"kind":"emotion"}', '/input', 'required'],
   ['empty input', emotion({}), '/input', 'one_of'],
   ['both inputs', emotion({ text: 'a', texts: ['b'] }), '/input', 'one_of'],
   ['an empty text', emotion({ text: '' }), '/input/text', 'too_small'],
@@ -216,7 +216,7 @@ test('refuses a body over 1 MiB and takes one just below', async () => {
   assert.is((await post(emotion({ texts }))).status, 202);
 });
 
-test('refuses a chunked body over 1 MiB while it still comes in', async () => {
+test('refuses a chunked body over 1 MiB, whatever its length was said to be', async () => {
   const status = await new Promise<number | undefined>((resolve, reject) => {
     const sending = request(`${api.address}/v1/jobs`, { method: 'POST', headers: json }, (response) => {
       response.resume();
@@ -226,6 +226,7 @@ test('refuses a chunked body over 1 MiB while it still comes in', async () => {
     sending.on('error', reject);
     const chunk = Buffer.alloc(65_536, 0x20);
     for (let sent = 0; sent <= 32; sent++) sending.write(chunk);
+    sending.end();
   });
   assert.is(status, 413);
 });

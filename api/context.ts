@@ -1,6 +1,7 @@
 // What the routes need of the process: made once in main.ts, and with real servers in the live tests.
 
 import type { Pool } from '../db/client.ts';
+import type { GraphStore } from '../db/graph.ts';
 import type { Registry } from '../models/registry.ts';
 import type { Config } from '../shared/config.ts';
 import type { Logger } from '../shared/log.ts';
@@ -15,6 +16,9 @@ export interface Context {
   readonly registry: Registry;
   /** Sees what the system needs to see of itself, never a tenant's rows for a client. */
   readonly system: Pool;
+  /** Reads as one tenant at a time, by `asTenant`. */
+  readonly readers: Pool;
+  readonly graph: GraphStore;
   readonly queue: DispatchQueue;
   readonly intake: Intake;
   readonly loader: JobLoader;

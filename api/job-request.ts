@@ -28,12 +28,22 @@ function text(min: number, max: number): z.ZodString {
     .refine((value) => charactersOf(value) >= min, {
       error: `Needs at least ${min} character${min === 1 ? '' : 's'}`,
       params: { code: 'too_small' },
+      abort: true,
     })
     .refine((value) => charactersOf(value) <= max, {
       error: `Has more than ${max.toLocaleString('en')} characters`,
       params: { code: 'too_big' },
     });
 }
+
+/** A moment that JavaScript and Postgres both can hold: 1970 to 9999. */
+const moment = z.iso.datetime({ offset: true }).refine(
+  (value) => {
+    const time = Date.parse(value);
+    return time >= 0 && time < Date.UTC(10_000, 0);
+  },
+  { error: 'Is not between the years 1970 and 9999', params: { code: 'out_of_range' } },
+);
 
 const itemText = text(1, limits.itemCharactersMax).refine((value) => value.trim() !== '', {
   error: 'Has nothing but white space',
@@ -73,8 +83,8 @@ export const jobRequestSchema = z.strictObject({
   tags: z.array(text(1, limits.tagCharactersMax)).max(limits.tagsMax).default([]),
   model: z.string().optional().describe('<kind>, <kind>@stable or <kind>@<version>; the default is stable'),
   priority: z.enum(priorities).default('normal'),
-  not_before: z.iso.datetime({ offset: true }).optional().describe('Runs no earlier than this'),
-  deadline_at: z.iso.datetime({ offset: true }).optional().describe('Expires if it has not started by then'),
+  not_before: moment.optional().describe('Runs no earlier than this'),
+  deadline_at: moment.optional().describe('Expires if it has not started by then'),
   options: z.record(z.string(), z.unknown()).default({}).describe('Depends on the kind'),
   store_input: z.boolean().default(true).describe('With false the texts are erased when the job ends'),
   retention_seconds: z.int().min(60).max(limits.retentionSecondsMax).default(limits.retentionSecondsDefault),
@@ -120,8 +130,8 @@ export function toNewJob(
     texts,
     characterCount: texts.reduce((sum, item) => sum + item.length, 0),
     dispatchId: null,
-    notBefore: request.not_before ?? null,
-    deadlineAt: request.deadline_at ?? null,
+    notBefore: toUtc(request.not_before),
+    deadlineAt: toUtc(request.deadline_at),
     createdAt: createdAt.toISOString(),
     expiresAt: new Date(createdAt.getTime() + request.retention_seconds * 1000).toISOString(),
     idempotency:
@@ -148,6 +158,11 @@ function findModel({ kind, model }: JobRequest, registry: Registry) {
     throw invalidRequest([{ pointer: '/model', code: 'unknown_model', detail }]);
   }
   return { analyzer, model: found };
+}
+
+/** Postgres takes fewer offsets than RFC 3339 has. */
+function toUtc(time: string | undefined): string | null {
+  return time === undefined ? null : new Date(time).toISOString();
 }
 
 function refuseTimes({ not_before: notBefore, deadline_at: deadlineAt }: JobRequest, now: Date): void {

@@ -2,6 +2,7 @@
 
 import { createServer } from 'node:http';
 import { createPool } from '../db/client.ts';
+import { createPostgresGraph } from '../db/graph-postgres.ts';
 import { createRegistry } from '../models/registry.ts';
 import { readConfig } from '../shared/config.ts';
 import { createLog } from '../shared/log.ts';
@@ -37,6 +38,8 @@ const app = createApp({
   log,
   registry,
   system,
+  readers,
+  graph: createPostgresGraph(readers),
   queue,
   intake,
   loader: createJobLoader(readers),

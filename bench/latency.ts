@@ -129,7 +129,7 @@ function middleOf<Round extends object>(rounds: readonly Round[]): Round {
   if (first === undefined) throw new Error('no rounds');
   const middle = { ...first };
   for (const name of Object.keys(first))
-    Object.assign(middle, { [name]: median(rounds.map((one) => Number(Reflect.get(one, name)))) });
+    Object.assign(middle, { [name]: round(median(rounds.map((one) => Number(Reflect.get(one, name)))), 1) });
   return middle;
 }
 

@@ -68,9 +68,7 @@ export function startApi(env: Readonly<Record<string, string>> = {}): Promise<Ru
 
 /** Brings the database up to date. @throws Error if that fails; the words are on our stderr. */
 export async function migrate(): Promise<void> {
-  const script = "import { migrate } from './dist/db/migrate.js'; await migrate(process.argv[1]);";
-  const url = readConfig().DATABASE_URL;
-  const child = spawnChild([process.execPath, '--input-type=module', '--eval', script, url], {});
+  const child = spawnChild(node('scripts/migrate.js'), {});
   const code = await ended(child);
   if (code !== 0) throw new Error(`migrating ended with ${code}`);
 }
@@ -82,7 +80,7 @@ async function startProcess(options: {
 }): Promise<RunningProcess> {
   const port = await freePort();
   const ports = options.name === 'api' ? { PORT: String(port) } : { METRICS_PORT: String(port) };
-  const settings = { LOG_LEVEL: 'warn', NODE_ENV: 'production', HOST: '127.0.0.1' };
+  const settings = { LOG_LEVEL: 'error', NODE_ENV: 'production', HOST: '127.0.0.1' };
   const child = spawnChild(options.command, { ...settings, ...options.env, ...ports });
   const url = `http://127.0.0.1:${port}`;
   await untilReady(url, child, options.name);

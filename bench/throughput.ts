@@ -3,6 +3,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
+import { readConfig } from '../shared/config.ts';
 import { type CeilingRound, startCeiling } from './ceiling.ts';
 import { type CpuTimes, microsecondsPerText, readCpuTimes } from './cpu-time.ts';
 import { buildRequest, createHttpClient, type HttpClient, sendAll } from './http-client.ts';
@@ -25,6 +26,7 @@ interface ThroughputRound {
   readonly textsPerSecond: number;
   readonly submitSeconds: number;
   readonly totalSeconds: number;
+  readonly batches: ReturnType<typeof describeBatches>;
   readonly cpuMicrosecondsPerText: CpuTimes;
 }
 
@@ -52,7 +54,7 @@ export async function measureThroughput(options: BenchOptions): Promise<boolean>
     part: 'throughput',
     seed: options.seed,
     kind: 'emotion',
-    settings: { ...options, texts: texts.length, source, cores, inFlight },
+    settings: { ...options, texts: texts.length, source, cores, nice: readConfig().WORKER_NICE, inFlight },
     rounds: { ceiling: ceilings, system: rounds },
     summary,
     figures: jobSizes.map((size, index) => ({
@@ -74,13 +76,15 @@ async function runRound(
   const requests = jobsOf(texts, itemsPerJob).map((input) =>
     buildRequest('POST', '/v1/jobs', { body: { kind: 'emotion', input } }),
   );
-  const finishedBefore = await countFinished(system);
+  const metricsBefore = await readMetrics(system);
+  const finishedBefore = sumSamples(metricsBefore, 'soma_jobs_finished_total{');
   const cpuBefore = readCpuTimes(system.pids);
   const startMs = Date.now();
   const answers = await sendAll(client, requests, inFlight);
   const submittedMs = Date.now();
   await untilFinished(system, finishedBefore + requests.length);
   const cpuAfter = readCpuTimes(system.pids);
+  const batches = describeBatches(metricsBefore, await readMetrics(system));
   const refused = answers.find(({ status }) => status !== 202);
   if (refused !== undefined) throw new Error(`a job was refused: ${refused.status} ${refused.body}`);
   const totalSeconds = ((await readLastEndMs(client, answers, texts.length)) - startMs) / 1000;
@@ -89,6 +93,7 @@ async function runRound(
     textsPerSecond: Math.round(texts.length / totalSeconds),
     submitSeconds: (submittedMs - startMs) / 1000,
     totalSeconds: round(totalSeconds, 3),
+    batches,
     cpuMicrosecondsPerText: microsecondsPerText(cpuBefore, cpuAfter, texts.length),
   };
 }
@@ -110,11 +115,32 @@ async function untilFinished(system: System, finished: number): Promise<void> {
 
 /** Jobs that the workers have committed as ended since they started. */
 async function countFinished(system: System): Promise<number> {
-  const pages = await Promise.all(
-    system.workerUrls.map(async (url) => (await fetch(`${url}/metrics`)).text()),
-  );
-  const counts = pages.flatMap((page) => [...page.matchAll(/^soma_jobs_finished_total\{.*\} (\d+)$/gm)]);
-  return counts.reduce((sum, [, count]) => sum + Number(count), 0);
+  return sumSamples(await readMetrics(system), 'soma_jobs_finished_total{');
+}
+
+/** The metrics of all workers, one page after the other. */
+async function readMetrics(system: System): Promise<string> {
+  const read = async (url: string) => (await fetch(`${url}/metrics`)).text();
+  return (await Promise.all(system.workerUrls.map(read))).join('\n');
+}
+
+/** The sum of the samples whose line starts with `start`. */
+function sumSamples(page: string, start: string): number {
+  const lines = page.split('\n').filter((line) => line.startsWith(start));
+  return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
+}
+
+/** How the texts of a round went through the model. */
+function describeBatches(before: string, after: string) {
+  const grown = (start: string) => sumSamples(after, start) - sumSamples(before, start);
+  const items = grown('soma_items_inferred_total{');
+  const realTokens = grown('soma_tokens_total{kind="emotion",type="real"}');
+  return {
+    itemsPerPool: round(items / grown('soma_pool_items_count{'), 1),
+    itemsPerMicroBatch: round(items / grown('soma_micro_batches_total{'), 2),
+    paddingRatio: round(grown('soma_tokens_total{') / realTokens, 3),
+    jobsPerCommit: round(grown('soma_jobs_finished_total{') / grown('soma_persist_seconds_count{'), 1),
+  };
 }
 
 const submittedSchema = z.object({ id: z.string() });
@@ -147,6 +173,8 @@ interface ThroughputSummary {
     readonly textsPerSecond: number;
     /** Median of the ratios to the ceiling of the same round. */
     readonly ratio: number;
+    /** CPU of the bare model / CPU of everything, client and servers included: what the ratio is with no core idle. */
+    readonly cpuRatio: number;
     readonly cpuMicrosecondsPerText: Readonly<Record<string, number>>;
   }[];
 }
@@ -159,10 +187,15 @@ function summarize(ceilings: readonly CeilingRound[], rounds: readonly Throughpu
     const cpu = names.map(
       (name) => [name, median(own.map((one) => one.cpuMicrosecondsPerText[name] ?? 0))] as const,
     );
+    const cpuRatios = own.map((one, index) => {
+      const spent = Object.values(one.cpuMicrosecondsPerText).reduce((sum, value) => sum + value, 0);
+      return (ceilings[index]?.cpuMicrosecondsPerText ?? 0) / spent;
+    });
     return {
       itemsPerJob,
       textsPerSecond: median(own.map((one) => one.textsPerSecond)),
       ratio: round(median(ratios), 3),
+      cpuRatio: round(median(cpuRatios), 3),
       cpuMicrosecondsPerText: Object.fromEntries(cpu),
     };
   });
@@ -177,13 +210,14 @@ function printSummary({ ceiling, jobs }: ThroughputSummary): void {
   const names = Object.keys(jobs[0]?.cpuMicrosecondsPerText ?? {});
   const bare = names.map((name) => (name === 'inference' ? ceiling.cpuMicrosecondsPerText : ''));
   printTable(
-    ['throughput', 'texts/s', 'of ceiling', ...names.map((name) => `${name} µs`)],
+    ['throughput', 'texts/s', 'of ceiling', 'by CPU', ...names.map((name) => `${name} µs`)],
     [
-      ['bare model', ceiling.textsPerSecond, 1, ...bare],
-      ...jobs.map(({ itemsPerJob, textsPerSecond, ratio, cpuMicrosecondsPerText }) => [
+      ['bare model', ceiling.textsPerSecond, 1, 1, ...bare],
+      ...jobs.map(({ itemsPerJob, textsPerSecond, ratio, cpuRatio, cpuMicrosecondsPerText }) => [
         `jobs of ${itemsPerJob}`,
         textsPerSecond,
         ratio,
+        cpuRatio,
         ...names.map((name) => cpuMicrosecondsPerText[name] ?? 0),
       ]),
     ],

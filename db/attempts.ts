@@ -221,6 +221,7 @@ export async function completeJobs(
     const succeeded = completion.results.length - failed.length;
     return {
       ...completion,
+      facts: completion.facts.map((fact) => ({ ...fact, strengthPpm: Math.round(fact.strength * 1e6) })),
       succeeded,
       failed: failed.length,
       error: succeeded === 0 ? failed[0]?.error : undefined,

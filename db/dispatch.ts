@@ -1,5 +1,6 @@
 // What the dispatcher asks of the ledger: who waits, what is in the window, and what was lost, late or too old.
-// Each function is one statement, but for pruning; the ones that sweep are bounded by `limit` and are called again while they fill it.
+// Each function is one statement, but for pruning. The ones that sweep are bounded by `limit` and are called again while
+// they fill it.
 
 import { z } from 'zod';
 import { inTransaction, type Pool, type Tx } from './client.ts';

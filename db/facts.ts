@@ -167,10 +167,12 @@ DELETE FROM graph_nodes n USING whose w WHERE n.tenant_id = w.tenant_id AND n.us
 
 const pageRows = 5000;
 
-/** The columns of `copiedEdge`. */
+const microseconds = (moment: string) =>
+  `CASE WHEN g.evidence_count > 0 THEN (extract(epoch FROM ${moment}) * 1000000)::bigint END`;
+
+/** The columns of `copiedEdge`; the moments of an edge that is gone are null. */
 export const copyColumns = `g.tenant_id, g.user_id, g.type, g.source, g.target, g.relation, g.evidence_count,
-  g.strength_ppm, g.analyses, (extract(epoch FROM g.first_at) * 1000000)::bigint AS first_us,
-  (extract(epoch FROM g.last_at) * 1000000)::bigint AS last_us`;
+  g.strength_ppm, g.analyses, ${microseconds('g.first_at')} AS first_us, ${microseconds('g.last_at')} AS last_us`;
 
 /** The checksum of the graph of one tenant or of all. Call in a transaction of one snapshot if results are being stored. */
 export async function checksumGraph(tx: Tx, tenantId?: string): Promise<GraphChecksum> {

@@ -64,9 +64,12 @@ const negativeLabels = new Set(
   ).split(' '),
 );
 
-/** Both emotions of a mixed pair score at least this, and differ by no more than that. */
-const mixedScoreMin = 0.25;
-const mixedGapMax = 0.45;
+/**
+ * Both emotions of a mixed pair score at least this: below the display threshold, since two emotions share what one
+ * would have alone. On the GoEmotions dev split, of which 123 in 5,426 texts have labels of both signs, precision is
+ * .23 and recall .29 (.27 and .24 at .48); a limit on the gap between the two scores improves neither.
+ */
+const mixedScoreMin = 0.4;
 
 /** Weight of the usual state beside a text's 1: as much as two messages ago. */
 const baselineWeight = 0.25;
@@ -87,17 +90,13 @@ export function affectOfAll(labels: readonly ScoredLabel[]): Affect {
   return weightedMean(labels.map(({ label, score }) => [affectOf(label), total === 0 ? 1 : score]));
 }
 
-/**
- * Pairs of a positive and a negative emotion that a text shows at once, strongest (by the weaker score) first. Below
- * the display threshold on purpose: two emotions share what one would score alone.
- */
+/** Pairs of a positive and a negative emotion that a text shows at once, the one with the best weaker score first. */
 export function mixedPairs(scored: readonly ScoredLabel[]): MixedPair[] {
   const strong = scored.filter(({ score }) => score >= mixedScoreMin);
   const negative = strong.filter(({ label }) => negativeLabels.has(label));
   return strong
     .filter(({ label }) => positiveLabels.has(label))
     .flatMap((up) => negative.map((down) => toPair(up, down)))
-    .filter(({ scores: [high, low] }) => high - low <= mixedGapMax)
     .sort((a, b) => b.scores[1] - a.scores[1] || b.scores[0] - a.scores[0]);
 }
 

@@ -28,7 +28,7 @@ const functionWords: Readonly<Record<string, ReadonlySet<string>>> = {
     'the and you that is it of to was for on are with they this have from at be not but what all were we when your ' +
       'can there an which she do how their if will about would so my he had his her has who its than just get out ' +
       'our up by been did because could should some these those them then am im dont its thats didnt cant him ' +
-      'too very why really think know like want good here as or now more any no yes me i a',
+      'another other even still never always too very why really think know like want good here as or now more any no yes me i a',
   ),
   es: words(
     'que el los las una por con para pero como más está esto muy porque también cuando todo eres soy hoy ya',

@@ -13,7 +13,9 @@ export const emotionFieldsSchema = z.looseObject({
   labels: z.array(z.string()).min(1),
   threshold: probability,
   calibration: z.looseObject({ confidence: calibrationSchema }),
-  sarcasm: z.looseObject({ threshold: probability, unsure_from: probability.optional() }).optional(),
+  sarcasm: z
+    .looseObject({ unsure: z.tuple([probability, probability]), calibration: calibrationSchema })
+    .optional(),
 });
 
 export type EmotionFields = z.output<typeof emotionFieldsSchema>;
@@ -26,10 +28,13 @@ export interface Scores {
   readonly confidence: number;
 }
 
-/** Whether a text is sarcastic; null with the reason if that cannot be said. `score` is the head's sigmoid. */
+/** Whether a text is sarcastic; null with the reason if that cannot be said. */
 export interface Sarcasm {
   readonly sarcastic: boolean | null;
+  /** The head's sigmoid. */
   readonly score: number | null;
+  /** Calibrated probability that the text is sarcastic. */
+  readonly probability: number | null;
   readonly reason: string | null;
 }
 
@@ -57,20 +62,19 @@ export function meanScores(
   );
 }
 
-/**
- * True from the manifest's threshold on, false below `unsure_from` (half the threshold if the manifest has none), null
- * between the two and without a head.
- */
+/** False below the manifest's unsure range, true above it, null within and without a head. */
 export function judgeSarcasm({ sarcasm }: EmotionFields, row: Row | undefined): Sarcasm {
   const logits = row?.['sarcasm_logit'];
   if (sarcasm === undefined || logits === undefined) {
-    return { sarcastic: null, score: null, reason: 'This version of the model has no sarcasm head' };
+    const reason = 'This version of the model has no sarcasm head';
+    return { sarcastic: null, score: null, probability: null, reason };
   }
   const score = sigmoid(logits[0]);
-  if (score >= sarcasm.threshold) return { sarcastic: true, score, reason: null };
-  if (score < (sarcasm.unsure_from ?? sarcasm.threshold / 2))
-    return { sarcastic: false, score, reason: null };
-  return { sarcastic: null, score, reason: 'The model is unsure' };
+  const probability = round(calibrate(sarcasm.calibration, score));
+  const [low, high] = sarcasm.unsure;
+  if (score < low || score >= high) return { sarcastic: score >= high, score, probability, reason: null };
+  const reason = `The model is unsure: its score lies between ${low} and ${high}`;
+  return { sarcastic: null, score, probability, reason };
 }
 
 /** Five digits: finer than the model's own error, and a third of the bytes. */

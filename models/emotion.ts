@@ -9,6 +9,13 @@ import { type Affect, adjustAffect, affectOf, affectOfAll, mixedPairs } from './
 import { intensityOf } from './emotion-intensity.ts';
 import { detectLanguage } from './emotion-language.ts';
 import {
+  labels,
+  type EmotionOptions,
+  optionsSchema,
+  type EmotionOutput,
+  outputSchema,
+} from './emotion-schema.ts';
+import {
   type EmotionFields,
   emotionFieldsSchema,
   judgeSarcasm,
@@ -23,101 +30,9 @@ import { loadTokenizer } from './tokenizer.ts';
 
 /** More sentences of one text are not read, and the answer says so. 10,000 characters of prose have about 130. */
 const sentencesMax = 256;
-const contextMessagesMax = 10;
-const messageCharactersMax = 10_000;
 
-const probability = z.number().min(0).max(1);
-const valence = z.number().min(-1).max(1);
-const labels = z.array(z.object({ label: z.string(), score: probability })).min(1);
-
-const message = z
-  .string()
-  .min(1)
-  .max(messageCharactersMax)
-  .refine((text) => text.isWellFormed() && !text.includes('\0'), 'Holds NUL or ill-formed Unicode');
-
-const optionsSchema = z.strictObject({
-  granularity: z
-    .enum(['document', 'sentence'])
-    .default('document')
-    .describe('With sentence, each sentence is read by itself too, and long texts are read whole'),
-  include_all: z.boolean().default(true).describe('Whether all_emotions is in the output'),
-  context_messages: z
-    .array(message)
-    .max(contextMessagesMax)
-    .default([])
-    .describe('What was said before each text, oldest first; read by the same model for `adjusted`'),
-  baseline: z
-    .strictObject({ valence, arousal: probability })
-    .optional()
-    .describe("The person's usual state, for `adjusted` and `deviation`"),
-});
-
-const sentenceSchema = z.object({
-  text: z.string(),
-  start: z.int().describe('Where the sentence starts in the text as it was sent, in UTF-16 code units'),
-  end: z.int().describe('Where it ends, exclusive'),
-  emotions: labels.describe('As for the text'),
-  primary_emotion: z.string(),
-  primary_score: probability,
-  confidence: probability,
-  intensity: probability,
-  valence,
-  arousal: probability,
-  tokens: z.int(),
-  truncated: z.boolean().describe('True if the sentence is longer than the model reads'),
-});
-
-const outputSchema = z.object({
-  emotions: labels.describe(
-    'Labels whose score reaches the threshold, highest first; the primary emotion if none does',
-  ),
-  primary_emotion: z.string().describe('The label with the highest score'),
-  primary_score: probability.describe("The model's sigmoid for the primary emotion, 0..1"),
-  all_emotions: z
-    .record(z.string(), probability)
-    .optional()
-    .describe('All 28 labels with their sigmoids, 0..1; absent with include_all false'),
-  confidence: probability.describe('Calibrated probability that the primary emotion is right, 0..1'),
-  intensity: probability.describe(
-    'How strongly the text puts its emotion, 0..1: the highest score but neutral, raised by marks of emphasis',
-  ),
-  valence: valence.describe(
-    'How pleasant, -1..1: mean of the ratings of the words of `emotions` (Warriner et al. 2013), by score',
-  ),
-  arousal: probability.describe('How excited, 0 (calm) to 1: from the same ratings'),
-  adjusted: z
-    .object({
-      valence,
-      arousal: probability,
-      method: z.literal('weighted_mean'),
-      weights: z.object({ text: probability, context: probability, baseline: probability }),
-    })
-    .nullable()
-    .describe(
-      'Valence and arousal as a weighted mean of the text (1), the context messages (1/2 for the newest, then halved) and the baseline (1/4); null if neither was given. `weights` are the shares of the three',
-    ),
-  deviation: z
-    .object({ valence: z.number().min(-2).max(2), arousal: z.number().min(-1).max(1) })
-    .nullable()
-    .describe('The text less the baseline; null without one'),
-  is_sarcastic: z.boolean().nullable().describe('Null if that cannot be said; see `sarcasm`'),
-  sarcasm: z
-    .object({ score: probability.nullable(), reason: z.string().nullable() })
-    .describe("The sarcasm head's sigmoid, 0..1, and why is_sarcastic is null. It changes no other figure"),
-  mixed_emotions: z
-    .array(
-      z.object({ labels: z.tuple([z.string(), z.string()]), scores: z.tuple([probability, probability]) }),
-    )
-    .describe('Pairs of a positive and a negative emotion at once, clearest first; the stronger one leads'),
-  sentences: z.array(sentenceSchema).optional().describe('With granularity sentence, in order'),
-  language: z.string().describe('BCP 47 tag that the text looks like, "und" if that does not tell'),
-  warnings: z.array(z.object({ code: z.string(), detail: z.string() })),
-  tokens: z.int().describe('Tokens of the text that the model read, without the context messages'),
-  truncated: z.boolean().describe('True if a part of the text was not read'),
-});
-
-type Output = z.output<typeof outputSchema>;
+/** What facts come from; an older version's output has it too. */
+const factsOutputSchema = z.object({ emotions: labels });
 
 /** A piece of text as the model reads it; `place` is its sequence in the item. */
 interface Reading {
@@ -144,7 +59,7 @@ export const emotion: Analyzer = {
     'The 28 emotions of GoEmotions, each with a score; several may hold at once. With valence, arousal, intensity, mixed emotions and sarcasm.',
   optionsSchema,
   outputSchema,
-  toFacts: (output) => toFacts(outputSchema.parse(output)),
+  toFacts: (output) => toFacts(factsOutputSchema.parse(output)),
   load: ({ manifest, tokenizerFolder }) => {
     const fields = emotionFieldsSchema.parse(manifest);
     for (const label of fields.labels) affectOf(label);
@@ -165,7 +80,7 @@ export const emotion: Analyzer = {
 /** The item's sequences, each once: a text of one sentence is not run twice. */
 function readAll(
   text: string,
-  { granularity, context_messages: messages }: z.output<typeof optionsSchema>,
+  { granularity, context_messages: messages }: EmotionOptions,
   encode: (text: string) => { readonly ids: readonly number[]; readonly truncated: boolean },
 ): { sequences: (readonly number[])[]; readings: Readings } {
   const sequences: (readonly number[])[] = [];
@@ -194,10 +109,10 @@ function readAll(
 
 function toOutput(
   fields: EmotionFields,
-  wanted: z.output<typeof optionsSchema>,
+  wanted: EmotionOptions,
   readings: Readings,
   rows: readonly Row[],
-): Output {
+): EmotionOutput {
   const { document, sentences, context } = readings;
   const scoresOf = ({ place }: Reading): Scores => scoreLabels(fields, rows[place]);
   const averaged = document.truncated && sentences.length > 0;
@@ -208,7 +123,7 @@ function toOutput(
       )
     : scoresOf(document);
   const summary = summarize(document.text, scores);
-  const { sarcastic, score, reason } = judgeSarcasm(fields, rows[document.place]);
+  const { sarcastic, ...sarcasm } = judgeSarcasm(fields, rows[document.place]);
   const language = detectLanguage(document.text);
   return {
     ...summary,
@@ -221,7 +136,7 @@ function toOutput(
       context.map((reading) => affectOfAll(scoresOf(reading).shown)),
     ),
     is_sarcastic: sarcastic,
-    sarcasm: { score, reason },
+    sarcasm,
     mixed_emotions: mixedPairs(scores.all).map((pair) => ({
       labels: [...pair.labels],
       scores: [...pair.scores],
@@ -230,7 +145,12 @@ function toOutput(
       ? { sentences: sentences.map((sentence) => toSentence(sentence, scoresOf(sentence))) }
       : {}),
     language: language.tag,
-    warnings: findWarnings({ english: language.english, averaged, sarcasm: score !== null }),
+    warnings: findWarnings({
+      english: language.english,
+      averaged,
+      sarcasm: sarcasm.score !== null,
+      contextCut: context.some(({ truncated }) => truncated),
+    }),
     tokens: averaged ? sentences.reduce((sum, { tokens }) => sum + tokens, 0) : document.tokens,
     truncated: averaged
       ? readings.sentencesLeftOut || sentences.some(({ truncated }) => truncated)
@@ -258,7 +178,7 @@ function relate(
   text: Affect,
   baseline: Affect | undefined,
   context: readonly Affect[],
-): Pick<Output, 'adjusted' | 'deviation'> {
+): Pick<EmotionOutput, 'adjusted' | 'deviation'> {
   const adjusted = adjustAffect(text, { context, baseline });
   return {
     adjusted:
@@ -292,8 +212,9 @@ function findWarnings(found: {
   readonly english: boolean;
   readonly averaged: boolean;
   readonly sarcasm: boolean;
-}): Output['warnings'] {
-  const warnings: Output['warnings'] = [];
+  readonly contextCut: boolean;
+}): EmotionOutput['warnings'] {
+  const warnings: EmotionOutput['warnings'] = [];
   if (!found.english) {
     warnings.push({
       code: 'language_not_english',
@@ -306,11 +227,17 @@ function findWarnings(found: {
       detail: `The text is longer than the model reads: its figures are means over its sentences, weighted by their tokens${found.sarcasm ? '; sarcasm is judged by its beginning' : ''}`,
     });
   }
+  if (found.contextCut) {
+    warnings.push({
+      code: 'context_truncated',
+      detail: 'A context message is longer than the model reads; of it the beginning was read',
+    });
+  }
   return warnings;
 }
 
 /** The person feels each emotion that is shown, but for neutral. */
-function toFacts({ emotions }: Output): Fact[] {
+function toFacts({ emotions }: z.output<typeof factsOutputSchema>): Fact[] {
   return emotions.flatMap(({ label, score }) =>
     label === 'neutral'
       ? []

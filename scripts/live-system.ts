@@ -7,8 +7,9 @@ import { z } from 'zod';
 import { createPool, type Pool } from '../db/client.ts';
 import { migrate } from '../db/migrate.ts';
 import { packageRoot, readConfig } from '../shared/config.ts';
+import { findOnPath } from './find-on-path.ts';
 import { freePort } from './free-port.ts';
-import { type Exit, limit, spawnGuarded } from './guarded-process.ts';
+import { type Exit, type GuardedProcess, limit, spawnGuarded } from './guarded-process.ts';
 
 export type ProcessName = 'api' | 'analysis' | 'dispatcher';
 
@@ -80,13 +81,41 @@ export async function createLiveSystem(settings: Record<string, string> = {}): P
   };
 }
 
-/** A migrated database `name` on the configured server. */
-export async function createDatabase(name: string): Promise<{ url: string; drop: () => Promise<void> }> {
+const redisProgram = findOnPath('redis-server', 'valkey-server');
+
+/** Whether `startRedis` can: a test that kills or flushes a Redis must not do so to the one that others use. */
+export const hasOwnRedis = redisProgram !== undefined;
+
+/** A Redis that keeps nothing, on a port of 127.0.0.1 that the caller chose, so that it can come back there. */
+export function startRedis(port: number): GuardedProcess {
+  if (redisProgram === undefined) throw new Error('neither redis-server nor valkey-server is on PATH');
+  return spawnGuarded({
+    name: 'redis',
+    command: [
+      redisProgram,
+      '--port',
+      String(port),
+      '--bind',
+      '127.0.0.1',
+      '--save',
+      '',
+      '--appendonly',
+      'no',
+    ],
+    deathSignal: 'KILL',
+  });
+}
+
+/** A database `name` on the configured server, migrated unless told otherwise. */
+export async function createDatabase(
+  name: string,
+  migrated = true,
+): Promise<{ url: string; drop: () => Promise<void> }> {
   const serverUrl = readConfig().DATABASE_URL;
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
   await onServer(serverUrl, `CREATE DATABASE ${name} TEMPLATE template0`);
-  await migrate(url.href);
+  if (migrated) await migrate(url.href);
   return { url: url.href, drop: () => onServer(serverUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) };
 }
 

@@ -1,9 +1,8 @@
 // The embedded servers answer, keep what they were told over a restart, and never outlive their launcher.
 
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -14,6 +13,7 @@ import { startPostgres } from './embedded-postgres.ts';
 import { startRedis } from './embedded-redis.ts';
 import { type GuardedProcess, spawnGuarded } from './guarded-process.ts';
 import { startServices } from './services.ts';
+import { whenGone } from './when-gone.ts';
 
 const noneGiven = { DATABASE_URL: '', REDIS_URL: '' };
 const waitMsMax = 15_000;
@@ -127,29 +127,18 @@ const jobCode = `
   setInterval(() => {}, 1000);
 `;
 
-/** Resolves when the process is gone; a dead one whose parent has not looked yet counts as gone. */
-async function whenGone(pid: number): Promise<void> {
-  const deadline = performance.now() + waitMsMax;
-  while (performance.now() < deadline) {
-    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-    if (stat === '' || /\) Z /.test(stat)) return;
-    await delay(20);
-  }
-  throw new Error(`process ${pid} still runs`);
-}
-
 if (process.platform === 'linux') {
   test('leaves nothing running after a kill -9 of the launcher', async () => {
     const { launcher, pids } = await runCommand();
     process.kill(pids.parent, 'SIGKILL');
     await launcher.exited;
-    await Promise.all([pids.job, pids.postgres, pids.redis].map(whenGone));
+    await Promise.all([pids.job, pids.postgres, pids.redis].map((pid) => whenGone(pid, waitMsMax)));
   });
 
   test('ends the command and every server when the launcher is told to stop', async () => {
     const { launcher, pids } = await runCommand();
     await launcher.stop('SIGTERM', waitMsMax);
-    await Promise.all([pids.job, pids.postgres, pids.redis].map(whenGone));
+    await Promise.all([pids.job, pids.postgres, pids.redis].map((pid) => whenGone(pid, waitMsMax)));
   });
 }
 

@@ -30,6 +30,9 @@ export const configSchema = z.object({
     .string()
     .regex(/^[\w{}-]+$/)
     .default('{soma}'),
+  NEO4J_URL: z.union([z.literal(''), z.url({ protocol: /^(bolt|neo4j)(\+s|\+ssc)?$/ })]).default(''),
+  NEO4J_USER: z.string().default('neo4j'),
+  NEO4J_PASSWORD: z.string().default(''),
 
   WORKERS: int(0, 256).default(Math.max(1, cpus().length)),
   MODELS_DIR: folder.prefault('models/artifacts'),
@@ -58,6 +61,7 @@ export const configSchema = z.object({
   PROGRESS_MS: int(1000, 3_600_000).default(60_000),
 
   DISPATCH_TICK_MS: int(5, 60_000).default(50),
+  PROJECT_TICK_MS: int(10, 600_000).default(500),
   RECONCILE_MS: int(200, 600_000).default(5000),
   WINDOW_POOLS_PER_WORKER: int(1, 64).default(2),
 

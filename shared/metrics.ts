@@ -88,6 +88,12 @@ export const metrics = {
   rescued: counter('soma_rescued_jobs_total', 'Jobs taken from a worker that stopped renewing its lease', []),
   expired: counter('soma_expired_total', 'Jobs that passed their deadline before they ran', []),
   pruned: counter('soma_pruned_jobs_total', 'Jobs deleted at the end of their retention', []),
+  graphLag: new Gauge({
+    name: 'soma_graph_lag_seconds',
+    help: 'How long the change of the graph that Neo4j lacks longest has waited',
+  }),
+  graphPending: new Gauge({ name: 'soma_graph_pending_edges', help: 'Edges that Neo4j lacks' }),
+  graphProjected: counter('soma_graph_projected_edges_total', 'Edges copied to Neo4j', []),
   tickFailures: counter('soma_tick_failures_total', 'Background ticks that threw', ['tick']),
 };
 

@@ -8,6 +8,8 @@ export const problemCatalogue = {
   invalid_encoding: { status: 400, title: 'The body is not valid UTF-8', retryable: false },
   invalid_header: { status: 400, title: 'A header has an invalid value', retryable: false },
   not_found: { status: 404, title: 'Nothing is here', retryable: false },
+  profile_not_found: { status: 404, title: 'There is no profile yet', retryable: false },
+  job_failed: { status: 409, title: 'The job did not succeed', retryable: false },
   job_not_found: { status: 404, title: 'There is no such job', retryable: false },
   method_not_allowed: { status: 405, title: 'The method is not allowed here', retryable: false },
   not_acceptable: { status: 406, title: 'Only application/json can be answered', retryable: false },

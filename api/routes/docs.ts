@@ -31,7 +31,7 @@ const script =
   "SwaggerUIBundle({ url: '/openapi.json', dom_id: '#swagger-ui', deepLinking: true, validatorUrl: null, tryItOutEnabled: true });\n";
 
 export function docsRoutes(context: Context): Router {
-  const router = Router();
+  const router = Router({ caseSensitive: true });
   const document = createOpenApi(context.registry);
   const assets = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
   router.get('/openapi.json', (_request, response) => {

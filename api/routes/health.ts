@@ -6,7 +6,7 @@ import { listProcesses } from '../../db/processes.ts';
 import type { Context } from '../context.ts';
 
 export function healthRoutes(context: Context): Router {
-  const router = Router();
+  const router = Router({ caseSensitive: true });
   // Live depends on no other server: a restart of ours would not bring theirs back.
   router.get('/health/live', (_request, response) => {
     response.json({ status: 'ok' });

@@ -16,7 +16,7 @@ import { validate } from '../validate.ts';
 const retryAfterSeconds = '1';
 
 export function jobRoutes(context: Context): Router {
-  const router = Router();
+  const router = Router({ caseSensitive: true });
   router
     .route('/v1/jobs')
     .post(...readBody(context.config.BODY_BYTES_MAX), (request, response) =>

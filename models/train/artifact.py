@@ -82,7 +82,9 @@ def quantize(fp32: Path, int8: Path, rows: Rows, form: str) -> None:
     """
     graph = onnx.load(fp32).graph
     constants = {tensor.name for tensor in graph.initializer}
-    matmuls = {node.name: node.input[1] in constants for node in graph.node if node.op_type == "MatMul"}
+    matmuls = {
+        node.name: node.input[1] in constants for node in graph.node if node.op_type == "MatMul"
+    }
     blocks = [name for name, weighted in matmuls.items() if weighted and IN_BLOCKS[form](name)]
     attention = [name for name, weighted in matmuls.items() if not weighted]
     int8.parent.mkdir(parents=True, exist_ok=True)

@@ -56,7 +56,8 @@ def main() -> None:
     served = artifact.session(int8)
     measured = {
         "dev": agreement(
-            vectors(artifact.session(fp32), dev_rows[:DEV_TEXTS]), vectors(served, dev_rows[:DEV_TEXTS])
+            vectors(artifact.session(fp32), dev_rows[:DEV_TEXTS]),
+            vectors(served, dev_rows[:DEV_TEXTS]),
         ),
         "invariance": invariance(served, dev_rows[:320]),
         "bytes_fp32": fp32.stat().st_size,
@@ -69,7 +70,11 @@ def main() -> None:
         sum(parameter.numel() for parameter in model.parameters()),
         "quotes",
         OUTPUTS,
-        {"data": [DATA | {"rows_trained": 0}], "recipe": {"pooling": "mean, L2 norm"}, "measured": measured},
+        {
+            "data": [DATA | {"rows_trained": 0}],
+            "recipe": {"pooling": "mean, L2 norm"},
+            "measured": measured,
+        },
     )
     print(json.dumps(artifact.significant(measured)))
 
@@ -110,7 +115,9 @@ def invariance(served, rows: list[list[int]]) -> dict:
 def golden(model: EmbeddingModel, served) -> list[dict]:
     texts = json.loads(Path(__file__).with_name("golden_texts.json").read_text())["reasoning"][:20]
     tokens = encode([straighten_quotes(text) for text in texts])
-    exact = [model(torch.tensor([row]), torch.ones(1, len(row), dtype=torch.long))[0] for row in tokens]
+    exact = [
+        model(torch.tensor([row]), torch.ones(1, len(row), dtype=torch.long))[0] for row in tokens
+    ]
     return [
         {"text": text, "input_ids": ids, "embedding_fp32": a.numpy(), "embedding_int8": b}
         for text, ids, a, b in zip(texts, tokens, exact, vectors(served, tokens, 1))

@@ -189,7 +189,9 @@ def base_names() -> dict[str, str]:
         "ffn_norm": "output.LayerNorm",
     }
     for i in range(LAYERS):
-        modules |= {f"layers.{i}.{ours}": f"encoder.layer.{i}.{base}" for ours, base in inner.items()}
+        modules |= {
+            f"layers.{i}.{ours}": f"encoder.layer.{i}.{base}" for ours, base in inner.items()
+        }
     weight_only = {"words", "positions", "segments"}
     return {
         f"{ours}.{kind}": f"{theirs}.{kind}"

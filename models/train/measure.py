@@ -126,7 +126,7 @@ def calibration(
 
 
 def crossfit_calibration(scores: np.ndarray, hits: np.ndarray, seed: int) -> dict:
-    """Knots fitted on all held-out rows; the honest error comes from halves fitted on each other."""
+    """Knots from all held-out rows; the honest error comes from halves fitted on each other."""
     knots = isotonic_knots(scores, hits)
     halves = np.array_split(np.random.default_rng(seed).permutation(len(scores)), 2)
     crossed = np.empty(len(scores))

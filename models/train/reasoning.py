@@ -14,37 +14,36 @@ thresholds and the calibration, and is what the manifest reports.
 """
 
 import argparse
-import csv
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from onnxruntime import InferenceSession
 from torch import Tensor, nn
 
 import artifact
 from encoder import Encoder, Recipe, bucketed_batches, fit, in_batches, linear, mean_pool, pad
-from measure import (
-    best_threshold,
-    binary,
-    bootstrap,
-    crossfit_calibration,
-    f1,
-    invariance,
-    micro_f1,
-    parity,
-    sigmoid,
+from measure import best_threshold, crossfit_calibration, invariance, micro_f1, parity, sigmoid
+from reasoning_data import IGNORED, Example, Sources, example, read_sources
+from reasoning_measure import (
+    Run,
+    everyday,
+    gold_of,
+    log_softmax,
+    measure,
+    read_spans,
+    selection_score,
+    sentence_rows,
 )
-from reasoning_data import IGNORED, Example, Relation, Sources, example, read_sources
-from spans import Span, decode, exact, overlap, overlap_f1, trim
+from spans import Span
 
 VERSION = "2026.11.1"
-RECIPE = Recipe(
-    seed=123, epochs=5, batch=16, lr_top_layer=1e-4, lr_heads=1e-3, warmup=0.08
-)
+RECIPE = Recipe(seed=123, epochs=5, batch=16, lr_top_layer=1e-4, lr_heads=1e-3, warmup=0.08)
 HELD_OUT = 0.1
 FORM = artifact.MIXED
 PER_EPOCH = {  # rows drawn afresh in every epoch; None takes all
@@ -69,7 +68,11 @@ OUTPUTS = {
 TAGS = {
     "span_logits": ["O", "B-Cause", "I-Cause", "B-Effect", "I-Effect", "O", "B-Signal", "I-Signal"],
     "counterfactual_span_logits": [
-        "O", "B-Antecedent", "I-Antecedent", "B-Consequent", "I-Consequent",
+        "O",
+        "B-Antecedent",
+        "I-Antecedent",
+        "B-Consequent",
+        "I-Consequent",
     ],
 }
 DATA = [
@@ -160,15 +163,13 @@ def train(sources: Sources, work: Path) -> ReasoningModel:
 
     def batches_of(epoch: int) -> list[list[Example]]:
         rng = np.random.default_rng(RECIPE.seed + epoch)
-        rows = [row for name, rows in PER_EPOCH.items() for row in draw(sources.by_name[name], rows, rng)]
+        drawn = (draw(sources.by_name[name], count, rng) for name, count in PER_EPOCH.items())
+        rows = [row for part in drawn for row in part]
         batches = bucketed_batches([len(row.ids) for row in rows], RECIPE.batch, rng)
         return [[rows[i] for i in batch] for batch in batches]
 
     def score_of() -> float:
-        measured = measure(sources.held_out, lambda rows: run_torch(model, rows), 0.5, 0.5)
-        print(json.dumps(artifact.significant(measured)))
-        print(everyday(lambda rows: run_torch(model, rows), 0.5, 0.5))
-        return selection_score(measured)
+        return selection_score(measure(sources.held_out, partial(run_torch, model), 0.5, 0.5))
 
     fit(model, RECIPE, batches_of, lambda rows: loss_of(model, rows), score_of, work)
     return model
@@ -176,20 +177,6 @@ def train(sources: Sources, work: Path) -> ReasoningModel:
 
 def draw(rows: list[Example], count: int | None, rng: np.random.Generator) -> list[Example]:
     return rows if count is None else [rows[i] for i in rng.permutation(len(rows))[:count]]
-
-
-def selection_score(measured: dict) -> float:
-    causal, counterfactual = measured["causal"], measured["counterfactual"]
-    return float(
-        np.mean([
-            causal["sentence"]["f1"],
-            causal["token_f1"]["cause"],
-            causal["token_f1"]["effect"],
-            counterfactual["sentence"]["f1"],
-            counterfactual["token_f1"]["antecedent"],
-            counterfactual["token_f1"]["consequent"],
-        ])
-    )
 
 
 def loss_of(model: ReasoningModel, rows: list[Example]) -> Tensor:
@@ -227,7 +214,7 @@ def relation_loss(logits: Tensor, tags: list[list[np.ndarray]]) -> Tensor:
 
 
 def tag_loss(logits: Tensor, tags: list[list[np.ndarray]]) -> Tensor:
-    """logits [batch, tokens, classes], tags [batch, alternatives, tokens] -> [batch, alternatives]."""
+    """Mean loss per word: logits [batch, tokens, tags], gold [batch, n, tokens] -> [batch, n]."""
     gold = torch.from_numpy(np.array(tags))
     log_p = logits.log_softmax(-1).unsqueeze(1).expand(-1, gold.shape[1], -1, -1)
     picked = log_p.gather(-1, gold.clamp(min=0).unsqueeze(-1)).squeeze(-1)
@@ -238,10 +225,12 @@ def tag_loss(logits: Tensor, tags: list[list[np.ndarray]]) -> Tensor:
 def relation_tags(row: Example, tokens: int) -> list[np.ndarray]:
     """Per relation [2, tokens]: cause and effect tags, signal tags."""
     return [
-        np.stack([
-            tags_of(row, [relation.cause, relation.effect], tokens),
-            tags_of(row, [relation.signal], tokens),
-        ])
+        np.stack(
+            [
+                tags_of(row, [relation.cause, relation.effect], tokens),
+                tags_of(row, [relation.signal], tokens),
+            ]
+        )
         for relation in row.relations
     ]
 
@@ -263,9 +252,6 @@ def tags_of(row: Example, spans: Sequence[Span | None], tokens: int) -> np.ndarr
     return tags
 
 
-# --- reading the outputs ------------------------------------------------------------------
-
-
 @torch.no_grad()
 def run_torch(model: ReasoningModel, rows: list[list[int]]) -> dict:
     """The same answer as artifact.run, from the fp32 model."""
@@ -276,131 +262,6 @@ def run_torch(model: ReasoningModel, rows: list[list[int]]) -> dict:
             for number, value in zip(numbers, values.numpy()):
                 results[name][number] = value[: len(rows[number])] if value.ndim > 1 else value
     return results
-
-
-def read_spans(row: Example, outputs: dict, number: int) -> dict[str, Span | None]:
-    """The five spans, in words. A relation needs a cause and an effect, a counterfactual an
-    antecedent; the signal and the consequent may be missing."""
-    words = [row.text[first:last] for first, last in row.words]
-    relation = outputs["span_logits"][number][row.starts]
-    counterfactual = outputs["counterfactual_span_logits"][number][row.starts]
-    if not words:
-        return dict.fromkeys(("cause", "effect", "signal", "antecedent", "consequent"))
-    cause, effect = decode(log_softmax(relation[:, :5]), [True, True])
-    (signal,) = decode(log_softmax(relation[:, 5:]), [False])
-    antecedent, consequent = decode(log_softmax(counterfactual), [True, False])
-    return {
-        "cause": trim(cause, words),
-        "effect": trim(effect, words),
-        "signal": trim(signal, words),
-        "antecedent": trim(antecedent, words),
-        "consequent": trim(consequent, words),
-    }
-
-
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = logits - logits.max(-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
-
-
-# --- measuring ----------------------------------------------------------------------------
-
-
-def measure(held_out: dict, run, causal_threshold: float, counterfactual_threshold: float) -> dict:
-    """Sentence and span figures on the held-out rows; run(rows of ids) -> outputs."""
-    cnc, sentences = held_out["cnc"], held_out["counterfactual"]
-    causal = run([row.ids for row in cnc])
-    counterfactual = run([row.ids for row in sentences])
-    antecedents = run([row.ids for row in held_out["counterfactual spans"]])
-    return {
-        "causal": {
-            "sentence": binary(*heads(cnc, causal, "causal", causal_threshold)),
-            **span_figures([relation_spans(row, causal, i) for i, row in enumerate(cnc) if row.relations]),
-        },
-        "counterfactual": {
-            "sentence": binary(
-                *heads(sentences, counterfactual, "counterfactual", counterfactual_threshold)
-            ),
-            **span_figures([
-                counterfactual_spans(row, antecedents, i)
-                for i, row in enumerate(held_out["counterfactual spans"])
-            ]),
-        },
-    }
-
-
-def heads(rows: list[Example], outputs: dict, head: str, threshold: float):
-    """(gold, predicted), boolean [rows]."""
-    gold = gold_of(rows, head)
-    return gold, sigmoid(np.array(outputs[f"{head}_logit"])) >= threshold
-
-
-def relation_spans(row: Example, outputs: dict, number: int) -> dict:
-    """{kind: (gold, found)}, gold being the relation nearest to ours."""
-    found = read_spans(row, outputs, number)
-
-    def nearness(relation: Relation) -> float:
-        return overlap_f1(relation.cause, found["cause"]) + overlap_f1(relation.effect, found["effect"])
-
-    nearest = max(row.relations, key=nearness)
-    return {kind: (getattr(nearest, kind), found[kind]) for kind in ("cause", "effect", "signal")}
-
-
-def counterfactual_spans(row: Example, outputs: dict, number: int) -> dict:
-    found = read_spans(row, outputs, number)
-    return {kind: (getattr(row, kind), found[kind]) for kind in ("antecedent", "consequent")}
-
-
-def span_figures(pairs: list[dict]) -> dict:
-    """Token and exact F1 per kind with intervals, over [{kind: (gold, found)}]."""
-    figures: dict = {"span_sentences": len(pairs)}
-    for name, counts_of in (("token_f1", overlap), ("exact_f1", exact)):
-        counts = {kind: np.array([counts_of(*pair[kind]) for pair in pairs]) for kind in pairs[0]}
-        figures[name] = {kind: pooled_f1(rows) for kind, rows in counts.items()}
-        figures[f"{name}_ci95"] = {kind: bootstrap(pooled_f1, rows) for kind, rows in counts.items()}
-    return figures
-
-
-def pooled_f1(counts: np.ndarray) -> float:
-    return float(f1(*counts.sum(0)))
-
-
-def everyday(run, causal_threshold: float, counterfactual_threshold: float) -> dict:
-    """Hand-written sentences, never trained on: found, and cause and effect the right way round."""
-    with Path(__file__).with_name("everyday_causal.tsv").open(encoding="utf-8", newline="") as file:
-        table = list(csv.DictReader(file, delimiter="\t"))
-    rows = [example(line["text"]) for line in table]
-    outputs = run([row.ids for row in rows])
-    causal = sigmoid(np.array(outputs["causal_logit"])) >= causal_threshold
-    hypothetical = sigmoid(np.array(outputs["counterfactual_logit"])) >= counterfactual_threshold
-    right, wrong, tally = 0, [], {"causal": 0, "other": 0, "false_alarms": 0}
-    for i, (line, row) in enumerate(zip(table, rows)):
-        if line["counterfactual"] == "1":
-            continue
-        if not line["cause"]:
-            tally["other"] += 1
-            tally["false_alarms"] += int(causal[i])
-            wrong += [line["text"]] if causal[i] else []
-            continue
-        tally["causal"] += 1
-        found = read_spans(row, outputs, i)
-        good = causal[i] and all(same_words(row, found[kind], line[kind]) for kind in ("cause", "effect"))
-        right += int(good)
-        wrong += [] if good else [line["text"]]
-    gold = np.array([line["counterfactual"] == "1" for line in table])
-    return tally | {
-        "right_way_round": right,
-        "counterfactual_right": int((hypothetical == gold).sum()),
-        "n": len(table),
-        "wrong": wrong + [line["text"] for line, bad in zip(table, hypothetical != gold) if bad],
-    }
-
-
-def same_words(row: Example, found: Span | None, gold: str) -> bool:
-    """At least two thirds of the words agree (word F1), so that a swap never passes."""
-    first = row.text.index(gold)
-    inside = [i for i, (at, _) in enumerate(row.words) if first <= at < first + len(gold)]
-    return overlap_f1((inside[0], inside[-1] + 1), found) >= 2 / 3
 
 
 # --- packing ------------------------------------------------------------------------------
@@ -423,7 +284,8 @@ def pack(model: ReasoningModel, fp32: Path, sources: Sources) -> None:
         "tags": TAGS,
         "thresholds": thresholds,
         "calibration": {
-            head: crossfit_calibration(scores["int8"][head], gold[head], RECIPE.seed) for head in gold
+            head: crossfit_calibration(scores["int8"][head], gold[head], RECIPE.seed)
+            for head in gold
         },
         "data": data_rows(sources),
         "recipe": asdict(RECIPE) | {"rows_per_epoch": {**PER_EPOCH}, "silver_weight": 0.4},
@@ -457,30 +319,25 @@ def calibration_rows(sources: Sources) -> list[list[int]]:
     return [row.ids for rows in zip(*(sources.by_name[name] for name in names)) for row in rows]
 
 
-def runner(graph):
-    return lambda rows: artifact.run(graph, rows, 16)
+def runner(graph: InferenceSession) -> Run:
+    return partial(artifact.run, graph, batch=16)
 
 
-def sentence_rows(held_out: dict[str, list[Example]]) -> dict[str, list[Example]]:
-    """The rows each sentence head is judged on."""
-    return {"causal": held_out["cnc"], "counterfactual": held_out["counterfactual"]}
-
-
-def sentence_scores(graph, held_out: dict[str, list[Example]]) -> dict[str, np.ndarray]:
+def sentence_scores(
+    graph: InferenceSession, held_out: dict[str, list[Example]]
+) -> dict[str, np.ndarray]:
     return {
         head: sigmoid(np.array(runner(graph)([row.ids for row in rows])[f"{head}_logit"]))
         for head, rows in sentence_rows(held_out).items()
     }
 
 
-def gold_of(rows: list[Example], head: str) -> np.ndarray:
-    return np.array([getattr(row, head) for row in rows], dtype=bool)
-
-
-def every_score(graph, rows: list[Example], batch: int) -> np.ndarray:
+def every_score(graph: InferenceSession, rows: list[Example], batch: int) -> np.ndarray:
     """All probabilities of all outputs, in one row, for rows in order of arrival."""
     outputs = artifact.run(graph, [row.ids for row in rows], batch, sort=False)
-    sentence = [sigmoid(np.array(outputs[name])) for name in ("causal_logit", "counterfactual_logit")]
+    sentence = [
+        sigmoid(np.array(outputs[name])) for name in ("causal_logit", "counterfactual_logit")
+    ]
     tags = [np.vstack(outputs[name]) for name in ("span_logits", "counterfactual_span_logits")]
     groups = [tags[0][:, :5], tags[0][:, 5:], tags[1]]
     return np.concatenate([*sentence, *(np.exp(log_softmax(group)).ravel() for group in groups)])
@@ -490,13 +347,10 @@ def data_rows(sources: Sources) -> list[dict]:
     def count(rows: dict[str, list], names: list[str]) -> dict[str, int]:
         return {name: len(rows[name]) for name in names if name in rows}
 
-    held_out = {
-        "cnc": sources.held_out["cnc"],
-        "counterfactual positive": [row for row in sources.held_out["counterfactual"] if row.counterfactual],
-        "counterfactual negative": [
-            row for row in sources.held_out["counterfactual"] if not row.counterfactual
-        ],
-        "counterfactual spans": sources.held_out["counterfactual spans"],
+    sentences = sources.held_out["counterfactual"]
+    held_out = sources.held_out | {
+        "counterfactual positive": [row for row in sentences if row.counterfactual],
+        "counterfactual negative": [row for row in sentences if not row.counterfactual],
     }
     return [
         {key: value for key, value in entry.items() if key != "sources"}
@@ -508,27 +362,30 @@ def data_rows(sources: Sources) -> list[dict]:
     ]
 
 
-def golden(model: ReasoningModel, served) -> list[dict]:
+def golden(model: ReasoningModel, served: InferenceSession) -> list[dict]:
     """Offsets and spans count UTF-16 code units, as JavaScript does; the first five cases carry
     every output, the rest the sentence logits and the decoded spans."""
     texts = json.loads(Path(__file__).with_name("golden_texts.json").read_text())["reasoning"]
     rows = [example(text) for text in texts]
-    exact, int8 = (run([row.ids for row in rows]) for run in (lambda ids: run_torch(model, ids), runner(served)))
-    return [golden_case(text, row, exact, int8, i) for i, (text, row) in enumerate(zip(texts, rows))]
+    ids = [row.ids for row in rows]
+    exact, int8 = run_torch(model, ids), runner(served)(ids)
+    return [{"text": texts[i]} | golden_case(row, exact, int8, i) for i, row in enumerate(rows)]
 
 
-def golden_case(text: str, row: Example, exact: dict, int8: dict, number: int) -> dict:
+def golden_case(row: Example, exact: dict, int8: dict, number: int) -> dict:
+    def characters(span: Span | None) -> list[int] | None:
+        return span and [
+            utf16(row.text, row.words[span[0]][0]),
+            utf16(row.text, row.words[span[1] - 1][1]),
+        ]
+
     case = {
-        "text": text,
         "input_ids": row.ids,
         "word_starts": row.starts,
         "word_offsets": [[utf16(row.text, at) for at in chars] for chars in row.words],
         "causal_logit": int8["causal_logit"][number],
         "counterfactual_logit": int8["counterfactual_logit"][number],
-        "spans": {
-            kind: span and [utf16(row.text, row.words[span[0]][0]), utf16(row.text, row.words[span[1] - 1][1])]
-            for kind, span in read_spans(row, int8, number).items()
-        },
+        "spans": {kind: characters(span) for kind, span in read_spans(row, int8, number).items()},
     }
     if number < 5:
         case["outputs_fp32"] = {name: exact[name][number] for name in OUTPUTS}

@@ -118,7 +118,7 @@ def related(text: str, marked: Iterable[str], causal: bool) -> Example:
 
 
 def unmark(marked: str) -> tuple[str, dict[str, Chars]]:
-    """("because <ARG0>it rained</ARG0>") -> (plain text, {"ARG0": characters}); first span of a kind."""
+    """The text without its marks, and the characters of the first span of each kind."""
     text, spans, opened, last = "", {}, {}, 0
     for mark in MARK.finditer(marked):
         text += marked[last : mark.start()]
@@ -177,7 +177,9 @@ def add_counterfactual(sources: Sources, folder: Path, seed: int, held_out: floa
     kept_out = set(kept_out)
     trained = [each for each in sentences if each.text not in kept_out]
     sources.by_name["counterfactual positive"] = [each for each in trained if each.counterfactual]
-    sources.by_name["counterfactual negative"] = [each for each in trained if not each.counterfactual]
+    sources.by_name["counterfactual negative"] = [
+        each for each in trained if not each.counterfactual
+    ]
     sources.by_name["counterfactual spans"] = [each for each in spans if each.text not in kept_out]
     sources.held_out["counterfactual"] = [each for each in sentences if each.text in kept_out]
     sources.held_out["counterfactual spans"] = [each for each in spans if each.text in kept_out]
@@ -222,12 +224,12 @@ ASKING = re.compile(
 MODAL = re.compile(r"\b(would|could|should|might|wish\w*|had|were|'d|only)\b", re.IGNORECASE)
 SUBJECT = r"(?:i|i'm|i've|i'll|you|he|she|it|it's|we|they|that|this|my|the)\b"
 PATTERNS = [  # arguments are named groups; each text has one sentence and one connective
-    rf"(?P<effect>.{{8,}}?),? (?P<signal>because) (?P<cause>(?!of\b).{{8,}})",
-    rf"(?P<effect>.{{8,}}?),? (?P<signal>because of|due to|thanks to) (?P<cause>.{{4,}})",
+    r"(?P<effect>.{8,}?),? (?P<signal>because) (?P<cause>(?!of\b).{8,})",
+    r"(?P<effect>.{8,}?),? (?P<signal>because of|due to|thanks to) (?P<cause>.{4,})",
     rf"(?P<cause>{SUBJECT}.{{6,}}), (?P<signal>so) (?P<effect>{SUBJECT}.{{6,}})",
     rf"(?P<signal>if) (?P<cause>{SUBJECT}[^,]{{6,}}), (?:then )?(?P<effect>[^,]{{8,}})",
     rf"(?P<effect>{SUBJECT}[^,]{{8,}}) (?P<signal>if) (?P<cause>{SUBJECT}[^,]{{6,}})",
-    rf"(?P<cause>.{{8,}}),? (?P<signal>which is why|that's why) (?P<effect>.{{8,}})",
+    r"(?P<cause>.{8,}),? (?P<signal>which is why|that's why) (?P<effect>.{8,})",
 ]
 ONE_SENTENCE = re.compile(r"[^.!?;:()\[\]\"]+[.!?]*")
 
@@ -264,9 +266,15 @@ def silver_spans(text: str) -> Example | None:
     if len(found) != 1:
         return None
     plain = replace(example(text), causal=True, weight=0.4)
-    relation = read_relation(plain, text, {
-        "ARG0": found[0].span("cause"), "ARG1": found[0].span("effect"), "SIG": found[0].span("signal")
-    })
+    relation = read_relation(
+        plain,
+        text,
+        {
+            "ARG0": found[0].span("cause"),
+            "ARG1": found[0].span("effect"),
+            "SIG": found[0].span("signal"),
+        },
+    )
     return replace(plain, relations=(relation,)) if relation else None
 
 

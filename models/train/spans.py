@@ -90,4 +90,6 @@ def overlap_f1(gold: Span | None, found: Span | None) -> float:
 def exact(gold: Span | None, found: Span | None) -> np.ndarray:
     """(exactly right, wrong, missed), as counts for F1."""
     same = gold == found and gold is not None
-    return np.array([same, found is not None and not same, gold is not None and not same], dtype=int)
+    return np.array(
+        [same, found is not None and not same, gold is not None and not same], dtype=int
+    )

@@ -1,0 +1,85 @@
+// A person's emotions over time, as both the current and the former routes show them.
+
+import { z } from 'zod';
+import { asTenant } from '../db/client.ts';
+import { type HistoryPlace, listHistory } from '../db/users.ts';
+import { type Trajectory, trajectoryOf } from '../models/analytics/trajectory.ts';
+import { formatJobId } from '../shared/job.ts';
+import type { Context } from './context.ts';
+
+const storedEmotionSchema = z.looseObject({
+  primary_emotion: z.string(),
+  primary_score: z.number(),
+  emotions: z.array(z.object({ label: z.string(), score: z.number() })),
+  confidence: z.number(),
+  valence: z.number(),
+  arousal: z.number(),
+  intensity: z.number(),
+});
+
+export const historyEntrySchema = z.object({
+  job_id: z.string(),
+  item_index: z.int(),
+  timestamp: z.iso.datetime(),
+  model_version: z.string(),
+  primary_emotion: z.string(),
+  primary_score: z.number(),
+  emotions: z.array(z.object({ label: z.string(), score: z.number() })),
+  valence: z.number(),
+  arousal: z.number(),
+  intensity: z.number(),
+  confidence: z.number(),
+});
+
+export type HistoryEntry = z.output<typeof historyEntrySchema>;
+
+/** The trajectory is computed from the newest this many analyses of the range. */
+const trajectoryPointsMax = 1000;
+
+export interface HistoryRange {
+  readonly from?: Date | undefined;
+  readonly to?: Date | undefined;
+  readonly after?: HistoryPlace | undefined;
+  readonly limit: number;
+}
+
+/** A page of a person's emotion analyses, newest first, and the trajectory of the whole range. */
+export async function showHistory(
+  context: Context,
+  person: { readonly tenantId: string; readonly userId: string },
+  range: HistoryRange,
+): Promise<{ data: HistoryEntry[]; has_more: boolean; trajectory: Trajectory }> {
+  const { from, to } = range;
+  const all = await listEntries(context, person, { from, to, limit: trajectoryPointsMax });
+  const page =
+    range.after === undefined
+      ? all
+      : await listEntries(context, person, { ...range, limit: range.limit + 1 });
+  return {
+    data: page.slice(0, range.limit),
+    has_more: page.length > range.limit,
+    trajectory: trajectoryOf(all.map((entry) => ({ ...entry, at: new Date(entry.timestamp) }))),
+  };
+}
+
+async function listEntries(
+  context: Context,
+  person: { readonly tenantId: string; readonly userId: string },
+  range: HistoryRange,
+): Promise<HistoryEntry[]> {
+  const rows = await asTenant(context.readers, person.tenantId, (reader) =>
+    listHistory(reader, person, { ...range, kind: 'emotion' }),
+  );
+  return rows.flatMap((row) => {
+    const parsed = storedEmotionSchema.safeParse(row.output);
+    if (!parsed.success) return [];
+    const { emotions, primary_emotion, primary_score, confidence, valence, arousal, intensity } = parsed.data;
+    const about = {
+      job_id: formatJobId(row.jobId),
+      item_index: row.itemIndex,
+      timestamp: row.createdAt.toISOString(),
+      model_version: row.modelVersion,
+    };
+    return [{ ...about, primary_emotion, primary_score, emotions, valence, arousal, intensity, confidence }];
+  });
+}

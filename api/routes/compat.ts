@@ -1,0 +1,177 @@
+// The seven paths of the system that this one replaces, as thin aliases over the same jobs: its clients find 200 and
+// the result in the body, or after ten seconds 202 and the job.
+
+import { type Request, type Response, Router } from 'express';
+import { z } from 'zod';
+import { defaultTenantId, isTerminal, limits } from '../../shared/job.ts';
+import { ProblemError } from '../../shared/problem.ts';
+import { hangUp, recordAndWait } from '../await-job.ts';
+import type { Context } from '../context.ts';
+import { showHistory } from '../history.ts';
+import { toNewJob } from '../job-request.ts';
+import type { JobView } from '../job-view.ts';
+import { refuseMethod } from '../problem-handler.ts';
+import { parseJson, readBody } from '../read-json.ts';
+import { validate } from '../validate.ts';
+import { sendJob } from './jobs.ts';
+import { findProfile, readPerson, toProfileView } from './users.ts';
+
+const waitSeconds = 10;
+
+const analyzeBody = z.looseObject({
+  user_id: z.string(),
+  text: z.string(),
+  context: z.enum(['message', 'post', 'comment', 'review']).default('message'),
+});
+const batchBody = z.looseObject({
+  user_id: z.string(),
+  texts: z.array(z.string()).min(1).max(limits.itemsMax),
+});
+const extractBody = z.looseObject({
+  user_id: z.string(),
+  text: z.string(),
+  extract_causal: z.boolean().default(true),
+  extract_counterfactual: z.boolean().default(true),
+});
+const generateBody = z.looseObject({
+  user_id: z.string(),
+  include_emotions: z.boolean().default(true),
+  include_reasoning: z.boolean().default(true),
+  include_knowledge_graph: z.boolean().default(true),
+  time_window_days: z.int().min(1).max(365).default(30),
+});
+
+export function compatRoutes(context: Context): Router {
+  const router = Router();
+  const body = readBody(context.config.BODY_BYTES_MAX);
+  const post = (path: string, answer: (request: Request) => Promise<Answer>): void => {
+    router
+      .route(path)
+      .post(...body, async (request, response) => send(response, await answer(request)))
+      .all(refuseMethod('POST'));
+  };
+  const run = (request: Request, job: Record<string, unknown>): Promise<JobView> =>
+    runJob(context, request, job);
+
+  post('/api/emotions/analyze', async (request) => {
+    const { user_id, text, context: kindOfText } = validate(analyzeBody, parseJson(request));
+    const job = await run(request, {
+      kind: 'emotion',
+      user_id,
+      input: { text },
+      metadata: { context: kindOfText },
+    });
+    return { job, body: () => ({ user_id, ...toEmotionBody(job, 0), job_id: job.id }) };
+  });
+  post('/api/emotions/batch', async (request) => {
+    const { user_id, texts } = validate(batchBody, parseJson(request));
+    const job = await run(request, { kind: 'emotion', user_id, input: { texts } });
+    const results = () => texts.map((_, index) => ({ index, ...toEmotionBody(job, index) }));
+    return { job, body: () => ({ user_id, results: results(), job_id: job.id }) };
+  });
+  post('/api/reasoning/extract', async (request) => {
+    const { user_id, text, extract_causal, extract_counterfactual } = validate(
+      extractBody,
+      parseJson(request),
+    );
+    const options = { extract_causal, extract_counterfactual };
+    const job = await run(request, { kind: 'reasoning', user_id, input: { text }, options });
+    return { job, body: () => ({ user_id, ...toReasoningBody(job), job_id: job.id }) };
+  });
+  post('/api/profile/generate', async (request) => {
+    const { user_id, include_emotions, include_reasoning, include_knowledge_graph, time_window_days } =
+      validate(generateBody, parseJson(request));
+    const options = { include_emotions, include_reasoning, include_knowledge_graph, time_window_days };
+    const job = await run(request, { kind: 'profile', user_id, options });
+    return { job, body: () => toProfileBody(user_id, job) };
+  });
+
+  router.get('/api/emotions/history/:user_id', async (request, response) => {
+    const person = readPerson(request);
+    const { data, trajectory } = await showHistory(context, person, { limit: 100 });
+    response.json({ user_id: person.userId, history: data, trajectory });
+  });
+  router.get('/api/reasoning/graph/:user_id', async (request, response) => {
+    const person = readPerson(request);
+    const { nodes, edges } = await context.graph.subgraph({ ...person, limit: 1000 });
+    response.json({ user_id: person.userId, nodes, edges });
+  });
+  router.get('/api/profile/:user_id', async (request, response) => {
+    response.json(toProfileView(await findProfile(context, readPerson(request))));
+  });
+  return router;
+}
+
+interface Answer {
+  readonly job: JobView;
+  readonly body: () => Record<string, unknown>;
+}
+
+/** 200 with the former body once the job succeeded, 202 with the job while it runs, its error if it failed. */
+function send(response: Response, { job, body }: Answer): void {
+  response.setHeader('Location', job.links.self);
+  if (!isTerminal(job.status)) return sendJob(response, job, 202);
+  if (job.status !== 'succeeded') {
+    throw new ProblemError('job_failed', job.error?.detail ?? `The job ended as ${job.status}`);
+  }
+  response.status(200).json(body());
+}
+
+async function runJob(context: Context, request: Request, job: Record<string, unknown>): Promise<JobView> {
+  const owner = { tenantId: defaultTenantId, registry: context.registry, idempotencyKey: undefined };
+  const signal = request.res === undefined ? new AbortController().signal : hangUp(request.res);
+  const { view } = await recordAndWait(context, toNewJob(job, owner), { waitSeconds, signal });
+  return view;
+}
+
+const emotionOutput = z.looseObject({
+  emotions: z.array(z.object({ label: z.string(), score: z.number() })),
+  primary_emotion: z.string(),
+  primary_score: z.number(),
+  all_emotions: z.record(z.string(), z.number()),
+  intensity: z.number(),
+  valence: z.number(),
+  arousal: z.number(),
+  is_sarcastic: z.boolean().nullable(),
+  mixed_emotions: z.array(z.unknown()),
+  confidence: z.number(),
+});
+
+/** The former fields of one item, or its error. */
+function toEmotionBody(job: JobView, index: number): Record<string, unknown> {
+  const item = job.result?.items[index];
+  if (item?.error !== undefined) return { error: item.error };
+  const output = emotionOutput.parse(item?.output);
+  return {
+    emotions: output.emotions,
+    primary_emotion: output.primary_emotion,
+    primary_score: output.primary_score,
+    all_emotions: output.all_emotions,
+    intensity: output.intensity,
+    valence: output.valence,
+    arousal: output.arousal,
+    is_sarcastic: output.is_sarcastic,
+    mixed_emotions: output.mixed_emotions,
+    confidence: output.confidence,
+    timestamp: job.ended_at,
+    model_version: job.model.version,
+  };
+}
+
+const reasoningOutput = z.looseObject({
+  causal_chains: z.array(z.unknown()),
+  reasoning_graph: z.object({ nodes: z.array(z.unknown()), edges: z.array(z.unknown()) }),
+  counterfactuals: z.array(z.unknown()),
+});
+
+function toReasoningBody(job: JobView): Record<string, unknown> {
+  const { causal_chains, reasoning_graph, counterfactuals } = reasoningOutput.parse(
+    job.result?.items[0]?.output,
+  );
+  return { causal_chains, reasoning_graph, counterfactuals };
+}
+
+function toProfileBody(userId: string, job: JobView): Record<string, unknown> {
+  const { version, ...profile } = z.looseObject({ version: z.int() }).parse(job.result?.items[0]?.output);
+  return { user_id: userId, profile, version, job_id: job.id };
+}

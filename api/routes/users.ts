@@ -1,0 +1,230 @@
+// What is stored about a person: emotions over time, profiles, and the graph of what causes what for them.
+
+import { type Request, type Response, Router } from 'express';
+import { z } from 'zod';
+import { asTenant } from '../../db/client.ts';
+import { type GraphEdge, type GraphPath, graphBounds } from '../../db/graph.ts';
+import { getProfile, type ProfileRow } from '../../db/users.ts';
+import * as measures from '../../models/analytics/graph-measures.ts';
+import { profileSchema } from '../../models/analytics/profile.ts';
+import { diffProfiles } from '../../models/analytics/profile-diff.ts';
+import { defaultTenantId, limits, parseJobId } from '../../shared/job.ts';
+import { ProblemError } from '../../shared/problem.ts';
+import type { Context } from '../context.ts';
+import { showHistory } from '../history.ts';
+import { refuseMethod } from '../problem-handler.ts';
+import { parseJson, readBody } from '../read-json.ts';
+import { invalidRequest, validate } from '../validate.ts';
+
+interface Person {
+  readonly tenantId: string;
+  readonly userId: string;
+}
+
+type Show = (context: Context, person: Person, request: Request, response: Response) => Promise<void>;
+
+export function userRoutes(context: Context): Router {
+  const router = Router();
+  const get = (path: string, show: Show): void => {
+    router
+      .route(`/v1/users/:user_id${path}`)
+      .get((request, response) => show(context, readPerson(request), request, response))
+      .all(refuseMethod('GET'));
+  };
+  get('/emotions', showEmotions);
+  get('/profile', showProfile);
+  get('/profile/diff', showProfileDiff);
+  get('/graph', showGraph);
+  get('/graph/paths', showPaths);
+  get('/graph/search', searchGraph);
+  get('/graph/neighbours', showNeighbours);
+  get('/graph/stats', showStats);
+  get('/graph/communities', showCommunities);
+  get('/graph/contradictions', showContradictions);
+  router
+    .route('/v1/users/:user_id/graph/what-if')
+    .post(...readBody(context.config.BODY_BYTES_MAX), (request, response) =>
+      showWhatIf(context, readPerson(request), request, response),
+    )
+    .all(refuseMethod('POST'));
+  return router;
+}
+
+/** @throws ProblemError `invalid_request` for an id that no job could have had. */
+export function readPerson(request: Request): Person {
+  const userId = z.string().parse(request.params['user_id']);
+  if (userId.length > limits.userIdCharactersMax || userId.includes('\0') || !userId.isWellFormed()) {
+    const detail = `Has 1 to ${limits.userIdCharactersMax} characters, without NUL`;
+    throw invalidRequest([{ pointer: '/user_id', code: 'invalid_value', detail }]);
+  }
+  return { tenantId: defaultTenantId, userId };
+}
+
+const place = z.string().transform((value, ctx) => {
+  const [job = '', item = ''] = value.split(':');
+  const jobId = parseJobId(job);
+  if (jobId !== undefined && /^\d{1,4}$/.test(item)) return { jobId, itemIndex: Number(item) };
+  ctx.addIssue({ code: 'custom', message: 'Is <job_id>:<item_index> of the last entry you have' });
+  return z.NEVER;
+});
+const moment = z.iso.datetime({ offset: true }).transform((value) => new Date(value));
+const emotionsQuery = z.strictObject({
+  from: moment.optional(),
+  to: moment.optional(),
+  after: place.optional(),
+  limit: z.coerce.number().int().min(1).max(100).default(20),
+});
+
+const showEmotions: Show = async (context, person, request, response) => {
+  const history = await showHistory(context, person, validate(emotionsQuery, request.query, '?'));
+  response.json({ user_id: person.userId, ...history });
+};
+
+const version = z.coerce.number().int().min(1).max(2_147_483_647);
+
+const showProfile: Show = async (context, person, request, response) => {
+  const query = validate(z.strictObject({ version: version.optional() }), request.query, '?');
+  const found = await findProfile(context, person, query.version);
+  const tag = `"profile-${found.version}-${found.jobId}"`;
+  response.setHeader('ETag', tag);
+  if (request.get('If-None-Match') === tag) {
+    response.status(304).end();
+    return;
+  }
+  response.json(toProfileView(found));
+};
+
+const showProfileDiff: Show = async (context, person, request, response) => {
+  const query = validate(z.strictObject({ from: version, to: version }), request.query, '?');
+  const [from, to] = await Promise.all([
+    findProfile(context, person, query.from),
+    findProfile(context, person, query.to),
+  ]);
+  const diff = diffProfiles(profileSchema.parse(from.profile), profileSchema.parse(to.profile));
+  response.json({ user_id: person.userId, from: query.from, to: query.to, diff });
+};
+
+/** @throws ProblemError `profile_not_found` */
+export async function findProfile(context: Context, person: Person, wanted?: number): Promise<ProfileRow> {
+  const found = await asTenant(context.readers, person.tenantId, (reader) =>
+    getProfile(reader, person, wanted),
+  );
+  if (found !== undefined) return found;
+  throw new ProblemError('profile_not_found', 'Make one with POST /v1/jobs and kind profile');
+}
+
+export function toProfileView(row: ProfileRow) {
+  return {
+    user_id: row.userId,
+    version: row.version,
+    created_at: row.createdAt.toISOString(),
+    profile: row.profile,
+  };
+}
+
+const strength = z.coerce.number().min(0).max(1);
+const depth = z.coerce.number().int().min(1).max(graphBounds.depthMax);
+const rows = z.coerce.number().int().min(1).max(graphBounds.limitMax);
+const key = z.string().min(1).max(graphBounds.textMax);
+const bounds = { depth: depth.optional(), min_strength: strength.optional(), limit: rows.optional() };
+
+/** The bounds that every graph question takes, from its query string. */
+function readBounds(query: {
+  depth?: number | undefined;
+  min_strength?: number | undefined;
+  limit?: number | undefined;
+}) {
+  return { depth: query.depth, minStrength: query.min_strength, limit: query.limit };
+}
+
+const showGraph: Show = async ({ graph }, person, request, response) => {
+  const query = validate(z.strictObject({ ...bounds, from: key.optional() }), request.query, '?');
+  const { nodes, edges, truncated } = await graph.subgraph({
+    ...person,
+    ...readBounds(query),
+    from: query.from,
+  });
+  response.json({ user_id: person.userId, nodes, edges: edges.map(toEdgeView), truncated });
+};
+
+const showPaths: Show = async ({ graph }, person, request, response) => {
+  const ends = { from: key, to: key, shortest: z.enum(['true', 'false']).default('false') };
+  const query = validate(z.strictObject({ ...bounds, ...ends }), request.query, '?');
+  const asked = { ...person, ...readBounds(query), from: query.from, to: query.to };
+  const shortest = query.shortest === 'true' ? await graph.shortestPath(asked) : undefined;
+  const paths = query.shortest === 'true' ? (shortest ? [shortest] : []) : await graph.strongestPaths(asked);
+  const { edges } = await graph.subgraph({ ...person, limit: graphBounds.limitMax });
+  response.json({
+    user_id: person.userId,
+    paths: paths.map(toPathView),
+    explanation: toSnakeCase(measures.explain(edges, query.from, query.to)),
+    confounders: toSnakeCase(measures.confounders(edges, query.from, query.to)),
+  });
+};
+
+const searchGraph: Show = async ({ graph }, person, request, response) => {
+  const query = validate(z.strictObject({ q: key, limit: rows.optional() }), request.query, '?');
+  const nodes = await graph.search({ ...person, text: query.q, limit: query.limit });
+  response.json({ user_id: person.userId, nodes });
+};
+
+const showNeighbours: Show = async ({ graph }, person, request, response) => {
+  const query = validate(z.strictObject({ ...bounds, node: key }), request.query, '?');
+  const neighbours = await graph.neighbours({ ...person, ...readBounds(query), node: query.node });
+  response.json({
+    user_id: person.userId,
+    neighbours: neighbours.map(({ node, direction, edge }) => ({ node, direction, edge: toEdgeView(edge) })),
+  });
+};
+
+const showStats: Show = async ({ graph }, person, _request, response) => {
+  const stats = await graph.stats(person);
+  response.json({ user_id: person.userId, store: graph.name, ...toSnakeCase(stats) });
+};
+
+const showCommunities: Show = async ({ graph }, person, _request, response) => {
+  const { edges, truncated } = await graph.subgraph({ ...person, limit: graphBounds.limitMax });
+  response.json({ user_id: person.userId, ...toSnakeCase(measures.communities(edges)), truncated });
+};
+
+const showContradictions: Show = async ({ graph }, person, _request, response) => {
+  const { edges } = await graph.subgraph({ ...person, limit: graphBounds.limitMax });
+  response.json({ user_id: person.userId, ...toSnakeCase(measures.contradictions(edges)) });
+};
+
+const whatIfBody = z.strictObject({ node: key, change: z.number().min(-1).max(1) });
+
+const showWhatIf: Show = async ({ graph }, person, request, response) => {
+  const intervention = validate(whatIfBody, parseJson(request));
+  const { edges } = await graph.subgraph({ ...person, limit: graphBounds.limitMax });
+  response.json({ user_id: person.userId, ...toSnakeCase(measures.whatIf(edges, intervention)) });
+};
+
+function toEdgeView(edge: GraphEdge) {
+  return {
+    source: edge.source,
+    target: edge.target,
+    type: edge.type,
+    relation: edge.relation,
+    strength: edge.strength,
+    evidence_count: edge.evidenceCount,
+    analyses: edge.analyses,
+    first_at: edge.firstAt.toISOString(),
+    last_at: edge.lastAt.toISOString(),
+  };
+}
+
+function toPathView({ nodes, edges, strength: product }: GraphPath) {
+  return { nodes, strength: product, edges: edges.map(toEdgeView) };
+}
+
+/** The measures speak camelCase, the wire snake_case; keys that are data (node keys, types) have no capitals. */
+function toSnakeCase(value: object): Record<string, unknown> {
+  const turn = (inner: unknown): unknown => {
+    if (Array.isArray(inner)) return inner.map(turn);
+    if (typeof inner !== 'object' || inner === null) return inner;
+    return toSnakeCase(inner);
+  };
+  const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [snake(name), turn(inner)]));
+}

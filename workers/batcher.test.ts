@@ -1,0 +1,132 @@
+// The batcher loses nothing, doubles nothing, keeps order and limits, and says why a pool left.
+
+import fc from 'fast-check';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { createBatcher, type TakenPool } from './batcher.ts';
+
+interface Job {
+  readonly id: number;
+  readonly items: number;
+  readonly characters: number;
+}
+
+const limits = { itemsMax: 10, tokensMax: 100, waitMs: 5 };
+const busy = (nowMs: number) => ({ nowMs, idleSinceMs: undefined, draining: false });
+const idle = (nowMs: number, idleSinceMs = 0) => ({ nowMs, idleSinceMs, draining: false });
+const drain = (nowMs: number) => ({ nowMs, idleSinceMs: undefined, draining: true });
+const one = (id: number, items = 1, characters = 4): Job => ({ id, items, characters });
+
+test('keeps a pool back while the model is busy and the pool is not full', () => {
+  const batcher = createBatcher<Job>(limits);
+  batcher.add('k', one(1), 0);
+  assert.is(batcher.take(busy(1000)), undefined);
+  assert.is(batcher.items(), 1);
+});
+
+test('sends a full pool to a busy model', () => {
+  const batcher = createBatcher<Job>(limits);
+  for (let id = 0; id < 12; id++) batcher.add('k', one(id), 0);
+  const pool = batcher.take(busy(0));
+  assert.equal([pool?.reason, pool?.entries.length, batcher.items()], ['full', 10, 2]);
+});
+
+test('cuts a pool at the token budget', () => {
+  const batcher = createBatcher<Job>(limits);
+  for (let id = 0; id < 3; id++) batcher.add('k', one(id, 1, 160), 0);
+  const pool = batcher.take(busy(0));
+  assert.equal([pool?.reason, pool?.entries.length], ['tokens', 2]);
+});
+
+test('sends what waits to a model that becomes idle', () => {
+  const batcher = createBatcher<Job>(limits);
+  batcher.add('k', one(1), 0);
+  assert.is(batcher.take(idle(10, 8))?.reason, 'idle');
+});
+
+test('waits a little for company beside an idle model', () => {
+  const batcher = createBatcher<Job>(limits);
+  batcher.add('k', one(1), 100);
+  assert.is(batcher.dueAtMs(), 105);
+  assert.is(batcher.take(idle(104, 50)), undefined);
+  assert.is(batcher.take(idle(105, 50))?.reason, 'timeout');
+  assert.is(batcher.dueAtMs(), undefined);
+});
+
+test('lets everything go when the process stops', () => {
+  const batcher = createBatcher<Job>(limits);
+  batcher.add('k', one(1), 0);
+  assert.is(batcher.take(drain(0))?.reason, 'drain');
+  assert.is(batcher.take(drain(0)), undefined);
+});
+
+test('never splits a job, however large', () => {
+  const batcher = createBatcher<Job>(limits);
+  batcher.add('k', one(1, 50, 5000), 0);
+  batcher.add('k', one(2), 0);
+  assert.equal(
+    batcher.take(busy(0))?.entries.map(({ id }) => id),
+    [1],
+  );
+});
+
+test('serves the kind that waited longest and never mixes kinds', () => {
+  const batcher = createBatcher<Job>(limits);
+  batcher.add('a', one(1), 5);
+  batcher.add('b', one(2), 3);
+  batcher.add('a', one(3), 6);
+  const pools = [batcher.take(drain(9)), batcher.take(drain(9))];
+  assert.equal(
+    pools.map((pool) => [pool?.key, pool?.entries.map(({ id }) => id)]),
+    [
+      ['b', [2]],
+      ['a', [1, 3]],
+    ],
+  );
+});
+
+const added = fc.record({
+  key: fc.constantFrom('a', 'b', 'c'),
+  items: fc.integer({ min: 1, max: 15 }),
+  characters: fc.integer({ min: 1, max: 600 }),
+  afterMs: fc.integer({ min: 0, max: 8 }),
+  take: fc.constantFrom('none', 'busy', 'idle'),
+});
+
+function check(pool: TakenPool<Job>, draining: boolean): void {
+  const items = pool.entries.reduce((sum, job) => sum + job.items, 0);
+  const tokens = pool.entries.reduce((sum, job) => sum + job.characters / 4, 0);
+  assert.ok(pool.entries.length === 1 || (items <= limits.itemsMax && tokens <= limits.tokensMax));
+  assert.ok(draining || pool.reason !== 'drain');
+}
+
+test('gives each job exactly once, in order, within the limits, whatever comes', () => {
+  fc.assert(
+    fc.property(fc.array(added, { maxLength: 120 }), (steps) => {
+      const batcher = createBatcher<Job>(limits);
+      const given = new Map<string, number[]>();
+      const taken = new Map<string, number[]>();
+      const keep = (pool: TakenPool<Job> | undefined, draining: boolean): boolean => {
+        if (pool === undefined) return false;
+        check(pool, draining);
+        taken.set(pool.key, [...(taken.get(pool.key) ?? []), ...pool.entries.map(({ id }) => id)]);
+        return true;
+      };
+      let nowMs = 0;
+      for (const [id, step] of steps.entries()) {
+        nowMs += step.afterMs;
+        batcher.add(step.key, { id, items: step.items, characters: step.characters }, nowMs);
+        given.set(step.key, [...(given.get(step.key) ?? []), id]);
+        if (step.take === 'busy') keep(batcher.take(busy(nowMs)), false);
+        if (step.take === 'idle') keep(batcher.take(idle(nowMs, nowMs - 3)), false);
+      }
+      while (keep(batcher.take(drain(nowMs)), true));
+      assert.is(batcher.items(), 0);
+      assert.is(batcher.dueAtMs(), undefined);
+      for (const [key, ids] of given) assert.equal(taken.get(key), ids);
+    }),
+    { seed: 1, numRuns: 300 },
+  );
+});
+
+test.run();
