@@ -42,14 +42,8 @@ const example = { kind: 'emotion', input: { text: 'I finally got the job, and I 
 export function createOpenApi(models: Registry): ReturnType<OpenApiGeneratorV31['generateDocument']> {
   const registry = new OpenAPIRegistry();
   const problem = problemSchema.meta({ id: 'Problem' });
-  const job = jobViewSchema.meta({ id: 'Job' });
+  const job = withOutputs(models).meta({ id: 'Job' });
   const request = jobRequestSchema.meta({ id: 'JobRequest' });
-  for (const { kind, outputSchema } of models.kinds) {
-    registry.definitions.push({
-      type: 'schema',
-      schema: outputSchema.meta({ id: `${capitalize(kind)}Output` }),
-    });
-  }
 
   const answers = (codes: readonly ProblemCode[]) =>
     Object.fromEntries(
@@ -132,6 +126,16 @@ export function createOpenApi(models: Registry): ReturnType<OpenApiGeneratorV31[
     },
     servers: [{ url: '/' }],
   });
+}
+
+/** The job as clients get it, with the output that each kind promises. */
+function withOutputs(models: Registry) {
+  const outputs = models.kinds.map(({ kind, outputSchema }) =>
+    outputSchema.meta({ id: `${capitalize(kind)}Output` }),
+  );
+  const items = jobViewSchema.shape.result.unwrap().shape.items;
+  const item = items.element.extend({ output: z.union(outputs).optional() });
+  return jobViewSchema.extend({ result: z.object({ items: z.array(item) }).nullable() });
 }
 
 function registerHealth(registry: OpenAPIRegistry): void {

@@ -149,7 +149,8 @@ WITH input AS MATERIALIZED (
   FROM held h JOIN input x ON x."tenantId" = h.tenant_id AND x.id = h.id
 ), ended AS (
   UPDATE jobs j SET
-    status = v.status, ended_at = v.ended_at, lease_until = NULL, dispatch_id = NULL, event_sequence = j.event_sequence + 1,
+    status = v.status, ended_at = v.ended_at,
+    options = CASE WHEN j.store_input THEN j.options ELSE j.options - 'context_messages' END, lease_until = NULL, dispatch_id = NULL, event_sequence = j.event_sequence + 1,
     status_reason = CASE WHEN v.erased THEN 'erased' WHEN v.canceling THEN 'canceled_by_client' END,
     succeeded_count = CASE WHEN v.status = 'canceled' THEN 0 ELSE v.succeeded END,
     failed_count = CASE WHEN v.status = 'canceled' THEN 0 ELSE v.failed END,

@@ -91,8 +91,8 @@ export async function markDispatched(
   await tx.query({
     name: 'mark_dispatched',
     text: `UPDATE jobs j SET dispatch_id = x."dispatchId", dispatched_at = now()
-      FROM json_to_recordset($2) AS x(id uuid, "dispatchId" uuid) WHERE j.tenant_id = $1 AND j.id = x.id`,
-    values: [tenantId, JSON.stringify(marks)],
+      FROM json_to_recordset($2) AS x(id uuid, "dispatchId" uuid) WHERE j.tenant_id = $1 AND j.id = x.id AND j.id = ANY($3::uuid[])`,
+    values: [tenantId, JSON.stringify(marks), marks.map(({ id }) => id)],
   });
 }
 
@@ -221,9 +221,9 @@ export async function pruneIdempotencyKeys(tx: Tx): Promise<void> {
   await tx.query(`DELETE FROM idempotency_keys WHERE created_at < now() - interval '24 hours'`);
 }
 
-/** Makes the partitions of this month and the three after it. Needs the owner's rights. */
+/** Makes the partitions of this month and the next: each more costs every statement the opening of one. Needs the owner's rights. */
 export async function ensurePartitions(tx: Tx): Promise<void> {
-  await tx.query(`SELECT ensure_partitions((now() AT TIME ZONE 'UTC')::date, 4)`);
+  await tx.query(`SELECT ensure_partitions((now() AT TIME ZONE 'UTC')::date, 2)`);
 }
 
 /** Queued jobs by class, split into waiting and dispatched, with the age in seconds of the oldest. For metrics. */

@@ -352,7 +352,7 @@ test('lets no role do more than its work', async () => {
       (thrown: unknown) => thrown,
     );
     await pool.end();
-    const code = error instanceof Error && 'code' in error ? error.code : 'none';
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'none';
     assert.ok(code === '42501', `${role}: ${sql} gave ${code}`);
   }
 });

@@ -16,9 +16,9 @@ export interface Affect {
 /**
  * Mean ratings of the label words, [valence, arousal], each 1..9, about 20 raters a word: columns V.Mean.Sum and
  * A.Mean.Sum of Warriner, Kuperman & Brysbaert (2013), Norms of valence, arousal, and dominance for 13,915 English
- * lemmas, Behavior Research Methods 45, 1191-1207, doi:10.3758/s13428-012-0314-x. Each number was read in the
- * published table. "caring" is not among its words; the row is that of its lemma "care". The ratings are of words
- * that stand alone: "surprise" is rated as a pleasant one, which a surprise in a text need not be.
+ * lemmas, Behavior Research Methods 45, 1191-1207, doi:10.3758/s13428-012-0314-x. These 28 rows were read in the
+ * published table. "caring" is not among its words; the row is that of its lemma "care". The ratings are of words that
+ * stand alone: "surprise" is rated as a pleasant one, which a surprise in a text need not be.
  */
 const ratings: Readonly<Record<string, readonly [valence: number, arousal: number]>> = {
   admiration: [7.58, 5.52],

@@ -193,7 +193,7 @@ test('giving up on everything is unusual for someone of valence .6, .2 either wa
 
 test('an item takes less than two seconds, 10,000 characters in sentences included', async () => {
   const long = Array.from(
-    { length: 180 },
+    { length: 210 },
     (_, day) => `On day ${day} I was glad, but the way home was hard. `,
   ).join('');
   for (const [text, options] of [

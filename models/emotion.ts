@@ -7,7 +7,7 @@ import { type Fact, selfKey } from '../shared/fact.ts';
 import type { Analyzer, Row } from './analyzer.ts';
 import { type Affect, adjustAffect, affectOf, affectOfAll, mixedPairs } from './emotion-affect.ts';
 import { intensityOf } from './emotion-intensity.ts';
-import { detectLanguage } from './emotion-language.ts';
+import { detectLanguage } from './language.ts';
 import {
   labels,
   type EmotionOptions,

@@ -1,6 +1,7 @@
 // Kind `profile`: what the stored analyses say of a person, taken together. It has no model of its own.
 
 import { z } from 'zod';
+import { profileSchema } from './analytics/profile.ts';
 import type { Kind } from './analyzer.ts';
 
 /** The former system allowed 7, 14 and 30 days; any window of up to a year serves. */
@@ -17,7 +18,7 @@ export const profile: Kind = {
   summary:
     "A person's emotions over time, ways of reasoning and knowledge graph, from their stored analyses.",
   optionsSchema: profileOptionsSchema,
-  outputSchema: z.looseObject({}),
+  outputSchema: profileSchema.extend({ version: z.int() }),
 };
 
 /** Changes when the same analyses would give another profile. */

@@ -42,7 +42,7 @@ async function analyse(
   options: Record<string, unknown> = {},
 ): Promise<z.output<typeof outputSchema>> {
   const item = model.prepare(text, options);
-  const rows = new Array<Awaited<ReturnType<typeof session.run>>[number]>(item.sequences.length);
+  const rows: Awaited<ReturnType<typeof session.run>> = [];
   for (const batch of planMicroBatches(
     item.sequences.map(({ length }) => length),
     8,

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { conceptKey, type Fact, readKey, selfKey } from '../shared/fact.ts';
 import type { Analyzer, Row } from './analyzer.ts';
 import { calibrate } from './calibration.ts';
+import { detectLanguage } from './language.ts';
 import { straightenQuotes } from './normalize.ts';
 import {
   argumentAfter,
@@ -67,6 +68,8 @@ const outputSchema = z.object({
       }),
     ),
   }),
+  language: z.string().describe('BCP 47 tag that the text looks like, "und" if that does not tell'),
+  warnings: z.array(z.object({ code: z.string(), detail: z.string() })),
   sentences: z.int(),
   tokens: z.int(),
   truncated: z.boolean().describe('True if a sentence is longer than the model reads'),
@@ -183,6 +186,7 @@ function toOutput(
     const confidence = calibrated(fields.calibration.counterfactual, score);
     return findCounterfactual(text, sentence, rows[index], { index, confidence });
   });
+  const language = detectLanguage(text);
   const chance = calibrated(fields.calibration.causal, surest);
   return {
     causal,
@@ -191,6 +195,15 @@ function toOutput(
     links: linkChains(chains),
     counterfactuals,
     reasoning_graph: toGraph(chains),
+    language: language.tag,
+    warnings: language.english
+      ? []
+      : [
+          {
+            code: 'language_not_english',
+            detail: 'The text does not look English, the only language the model has learned',
+          },
+        ],
     sentences: read.length,
     tokens: read.reduce((sum, { encoding }) => sum + encoding.ids.length, 0),
     truncated: read.some(({ encoding }) => encoding.truncated),

@@ -20,12 +20,12 @@ export function decodeSpans(
   const tags = 1 + 2 * required.length;
   const masks = 1 << required.length;
   const moves = listMoves(tags, masks);
-  let best = new Array<number>(tags * masks).fill(-Infinity);
+  let best = Array.from({ length: tags * masks }, () => -Infinity);
   best[0] = 0;
   const back: number[][] = [];
   for (const word of scores) {
-    const step = new Array<number>(tags * masks).fill(-Infinity);
-    const from = new Array<number>(tags * masks).fill(0);
+    const step = Array.from({ length: tags * masks }, () => -Infinity);
+    const from = Array.from({ length: tags * masks }, () => 0);
     for (const { state, tag, before } of moves) {
       const previous = before.reduce((top, other) =>
         (best[other] ?? -Infinity) > (best[top] ?? -Infinity) ? other : top,

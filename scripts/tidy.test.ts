@@ -5,6 +5,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { z } from 'zod';
 import { configSchema, packageRoot } from '../shared/config.ts';
 import { parseProcfile } from './procfile.ts';
 import {
@@ -225,6 +226,18 @@ test('the top level holds exactly the names that it should', () => {
     [...topLevel()].filter((name) => !optionalNames.includes(name)).sort(),
     topLevelNames.trim().split(/\s+/).sort(),
     'put a new file into a room, or add it to the list here',
+  );
+});
+
+const packageSchema = z.object({ scripts: z.record(z.string(), z.string()) });
+
+test('no npm script relies on a pre or post script, which ignore-scripts leaves out', () => {
+  const names = Object.keys(packageSchema.parse(JSON.parse(read('package.json'))).scripts);
+  const hooks = names.filter((name) =>
+    names.some((other) => name === `pre${other}` || name === `post${other}`),
+  );
+  expectNone(
+    hooks.map((name) => `package.json: put what ${name} does into the script itself, joined by && exec`),
   );
 });
 

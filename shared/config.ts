@@ -50,7 +50,7 @@ export const configSchema = z.object({
   POOL_ITEMS_MAX: int(1, 4096).default(256),
   POOL_TOKENS_MAX: int(128, 1_000_000).default(16_384),
   POOL_WAIT_MS: int(0, 1000).default(2),
-  FLUSH_MS: int(0, 1000).default(25),
+  FLUSH_MS: int(0, 1000).default(100),
   MICRO_BATCH_ITEMS_MAX: int(1, 256).default(8),
   INFERENCE_TIMEOUT_MS: int(100, 600_000).default(30_000),
   ATTEMPTS_MAX: int(1, 100).default(5),

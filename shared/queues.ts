@@ -119,8 +119,8 @@ export function createDispatchQueue(config: Config, onError: (error: Error) => v
     },
     waitingCount: async (wanted) => {
       needRedis();
-      const counts = queues.map(({ name, queue }) => (name === wanted ? queue.getWaitingCount() : 0));
-      return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+      const own = queues.find(({ name }) => name === wanted);
+      return own?.queue.getWaitingCount() ?? 0;
     },
     info: async () => {
       needRedis();

@@ -167,7 +167,7 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
-SELECT ensure_partitions((now() AT TIME ZONE 'UTC')::date, 4);
+SELECT ensure_partitions((now() AT TIME ZONE 'UTC')::date, 2);
 --> statement-breakpoint
 -- Roles belong to the cluster, not to this database: another database may have made them, even in this moment.
 DO $$

@@ -103,7 +103,7 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
-SELECT ensure_partitions((now() AT TIME ZONE 'UTC')::date, 4);
+SELECT ensure_partitions((now() AT TIME ZONE 'UTC')::date, 2);
 --> statement-breakpoint
 GRANT SELECT ON people, facts, graph_nodes, graph_edges, profiles TO soma_reader;
 --> statement-breakpoint

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { detectLanguage } from './emotion-language.ts';
+import { detectLanguage } from './language.ts';
 
 test('English is English', () => {
   for (const text of [
