@@ -7,6 +7,7 @@ import { limits } from '../shared/job.ts';
 import { type ProblemCode, problemCatalogue } from '../shared/problem.ts';
 import { jobRequestSchema } from './job-request.ts';
 import { jobViewSchema } from './job-view.ts';
+import { registerUsers } from './openapi-users.ts';
 
 const problemSchema = z.object({
   type: z.string(),
@@ -113,6 +114,7 @@ export function createOpenApi(models: Registry): ReturnType<OpenApiGeneratorV31[
       ...answers(['job_not_found', 'invalid_request', 'internal_error', 'ledger_unavailable']),
     },
   });
+  registerUsers(registry, answers);
   registerHealth(registry);
 
   const kinds = models.kinds.map(({ kind, summary }) => `- \`${kind}\`: ${summary}`).join('\n');

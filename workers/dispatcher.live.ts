@@ -252,7 +252,7 @@ test('makes the partitions of the months to come, as often as it is asked', asyn
   const [row] = await ask<{ count: number }>(
     `SELECT count(*)::integer AS count FROM pg_inherits WHERE inhparent = 'jobs'::regclass`,
   );
-  assert.ok((row?.count ?? 0) >= 4);
+  assert.ok((row?.count ?? 0) >= 2, 'the next month has no partition');
 });
 
 test('measures without an error', async () => {

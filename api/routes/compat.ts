@@ -18,22 +18,22 @@ import { findProfile, readPerson, toProfileView } from './users.ts';
 
 const waitSeconds = 10;
 
-const analyzeBody = z.looseObject({
+export const analyzeBody = z.looseObject({
   user_id: z.string(),
   text: z.string(),
   context: z.enum(['message', 'post', 'comment', 'review']).default('message'),
 });
-const batchBody = z.looseObject({
+export const batchBody = z.looseObject({
   user_id: z.string(),
   texts: z.array(z.string()).min(1).max(limits.itemsMax),
 });
-const extractBody = z.looseObject({
+export const extractBody = z.looseObject({
   user_id: z.string(),
   text: z.string(),
   extract_causal: z.boolean().default(true),
   extract_counterfactual: z.boolean().default(true),
 });
-const generateBody = z.looseObject({
+export const generateBody = z.looseObject({
   user_id: z.string(),
   include_emotions: z.boolean().default(true),
   include_reasoning: z.boolean().default(true),

@@ -68,7 +68,7 @@ const place = z.string().transform((value, ctx) => {
   return z.NEVER;
 });
 const moment = z.iso.datetime({ offset: true }).transform((value) => new Date(value));
-const emotionsQuery = z.strictObject({
+export const emotionsQuery = z.strictObject({
   from: moment.optional(),
   to: moment.optional(),
   after: place.optional(),
@@ -80,7 +80,7 @@ const showEmotions: Show = async (context, person, request, response) => {
   response.json({ user_id: person.userId, ...history });
 };
 
-const version = z.coerce.number().int().min(1).max(2_147_483_647);
+export const version = z.coerce.number().int().min(1).max(2_147_483_647);
 
 const showProfile: Show = async (context, person, request, response) => {
   const query = validate(z.strictObject({ version: version.optional() }), request.query, '?');
@@ -125,8 +125,8 @@ export function toProfileView(row: ProfileRow) {
 const strength = z.coerce.number().min(0).max(1);
 const depth = z.coerce.number().int().min(1).max(graphBounds.depthMax);
 const rows = z.coerce.number().int().min(1).max(graphBounds.limitMax);
-const key = z.string().min(1).max(graphBounds.textMax);
-const bounds = { depth: depth.optional(), min_strength: strength.optional(), limit: rows.optional() };
+export const key = z.string().min(1).max(graphBounds.textMax);
+export const bounds = { depth: depth.optional(), min_strength: strength.optional(), limit: rows.optional() };
 
 /** The bounds that every graph question takes, from its query string. */
 function readBounds(query: {
@@ -192,7 +192,7 @@ const showContradictions: Show = async ({ graph }, person, _request, response) =
   response.json({ user_id: person.userId, ...toSnakeCase(measures.contradictions(edges)) });
 };
 
-const whatIfBody = z.strictObject({ node: key, change: z.number().min(-1).max(1) });
+export const whatIfBody = z.strictObject({ node: key, change: z.number().min(-1).max(1) });
 
 const showWhatIf: Show = async ({ graph }, person, request, response) => {
   const intervention = validate(whatIfBody, parseJson(request));
