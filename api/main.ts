@@ -2,7 +2,7 @@
 
 import { createServer } from 'node:http';
 import { createPool } from '../db/client.ts';
-import { createPostgresGraph } from '../db/graph-postgres.ts';
+import { createGraphStore } from '../db/graph-store.ts';
 import { createRegistry } from '../models/registry.ts';
 import { readConfig } from '../shared/config.ts';
 import { createLog } from '../shared/log.ts';
@@ -32,6 +32,7 @@ const queue = createDispatchQueue(config, (error) => log.debug({ err: error }, '
 const enqueuer = createEnqueuer({ config, log, database: system, queue });
 const intake = createIntake({ config, log, pool: recorders, enqueuer });
 const watcher = createJobWatcher(url, log);
+const graph = createGraphStore(config, readers);
 const stopping = new AbortController();
 const app = createApp({
   config,
@@ -39,7 +40,7 @@ const app = createApp({
   registry,
   system,
   readers,
-  graph: createPostgresGraph(readers),
+  graph,
   queue,
   intake,
   loader: createJobLoader(readers),
@@ -79,6 +80,7 @@ stopOnSignal(log, config.DRAIN_MS, () => {
     ['enqueuer', enqueuer.close],
     ['watcher', watcher.close],
     ['queue', queue.close],
+    ['graph', graph.close],
     ['database', () => Promise.all([readers.end(), recorders.end(), system.end()])],
   ];
 });

@@ -89,8 +89,8 @@ export async function startInference(options: InferenceOptions): Promise<Inferen
     if (!closed) child = await startChild(options);
   };
 
-  const predictNow = async (pool: Pool): Promise<InferenceStats> => {
-    const open = new Set(pool.items.keys());
+  /** @param open the items without a result; each result takes its item out. */
+  const predictNow = async (pool: Pool, open: Set<number>): Promise<InferenceStats> => {
     let total = noStats;
     let finished = noStats;
     const report: Report = (results, microBatch, stats) => {
@@ -124,7 +124,13 @@ export async function startInference(options: InferenceOptions): Promise<Inferen
   return {
     predict: (pool) => {
       pending += pool.items.length;
-      const result = turn.then(() => predictNow(pool));
+      const open = new Set(pool.items.keys());
+      const result = turn
+        .then(() => predictNow(pool, open))
+        .finally(() => {
+          // Nothing, unless the process could not be replaced.
+          pending -= open.size;
+        });
       turn = result.catch(() => undefined);
       return result;
     },
