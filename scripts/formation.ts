@@ -18,6 +18,8 @@ export interface Member extends PlannedProcess {
 /** All of them, with the settings that they share. */
 export interface Formation {
   readonly config: Config;
+  /** Whether a Neo4j is to be started, if none is given. */
+  readonly neo4j: boolean;
   readonly members: readonly Member[];
 }
 
@@ -26,16 +28,23 @@ export interface Formation {
  * @throws Error that says what to change when they do not fit together or the port is taken.
  */
 export async function readFormation(args: readonly string[]): Promise<Formation> {
-  const options = { formation: { type: 'string', default: '' }, port: { type: 'string' } } as const;
+  const options = {
+    formation: { type: 'string', default: '' },
+    port: { type: 'string' },
+    neo4j: { type: 'boolean', default: false },
+  } as const;
   const { values } = parseArgs({ args: [...args], options });
   const config = readConfig(childEnv(values.port === undefined ? {} : { PORT: values.port }));
   const lines = parseProcfile(readFileSync(join(packageRoot, 'Procfile'), 'utf8'));
   const names = lines.map((line) => line.name);
-  const counts = new Map([['analysis', config.WORKERS], ...parseFormation(values.formation, names)]);
+  const graphs = values.neo4j || config.NEO4J_URL !== '' ? 1 : 0;
+  const defaults = [['analysis', config.WORKERS] as const, ['graph', graphs] as const];
+  const counts = new Map([...defaults, ...parseFormation(values.formation, names)]);
   if ((counts.get('api') ?? 1) > 1) throw new Error('--formation: one api at most, since its port is one');
   const plan = planProcesses(lines, counts, { cores: usableCores(), nice: usableNice(config) });
   const ports = await choosePorts(config, plan);
-  return { config, members: plan.map((planned, index) => ({ ...planned, port: ports[index] ?? 0 })) };
+  const members = plan.map((planned, index) => ({ ...planned, port: ports[index] ?? 0 }));
+  return { config, neo4j: values.neo4j, members };
 }
 
 function usableCores(): readonly number[] {

@@ -1,11 +1,13 @@
 // The servers that Soma needs, for a machine that has none: each is used where its URL is set and started where it
-// is not. As a command, `node dist/scripts/services.js <command...>` runs a command with them and then stops them.
+// is not. As a command, `node dist/scripts/services.js [--neo4j] <command...>` runs a command with them and then stops
+// them.
 
 import { realpathSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { childEnv, packageRoot } from '../shared/config.ts';
+import { startNeo4j } from './embedded-neo4j.ts';
 import { startPostgres } from './embedded-postgres.ts';
 import { startRedis } from './embedded-redis.ts';
 import { type GuardedProcess, spawnGuarded } from './guarded-process.ts';
@@ -27,7 +29,9 @@ export interface Services {
 export interface ServicesOptions {
   /** Keep data in `.services/` for the next start, instead of in a temporary folder for this run. */
   readonly keep: boolean;
-  /** Where DATABASE_URL and REDIS_URL are looked for. */
+  /** Start a Neo4j as well; the system needs none. */
+  readonly neo4j?: boolean;
+  /** Where DATABASE_URL, REDIS_URL and NEO4J_URL are looked for. */
   readonly env?: NodeJS.ProcessEnv;
 }
 
@@ -36,6 +40,7 @@ const jobStopLimitMs = 30_000;
 const starters = [
   { variable: 'DATABASE_URL', start: startPostgres },
   { variable: 'REDIS_URL', start: startRedis },
+  { variable: 'NEO4J_URL', start: startNeo4j, optional: true },
 ] as const;
 
 /**
@@ -45,7 +50,9 @@ const starters = [
 export async function startServices(options: ServicesOptions): Promise<Services> {
   const given = options.env ?? childEnv({});
   const place = await choosePlace(options.keep);
-  const wanted = starters.filter(({ variable }) => !given[variable]);
+  const wanted = starters.filter(
+    (starter) => !given[starter.variable] && (!('optional' in starter) || options.neo4j === true),
+  );
   const results = await Promise.allSettled(wanted.map(({ start }) => start(place)));
   const services = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   let stopping = false;
@@ -91,7 +98,7 @@ function whenOneFails(services: readonly Service[], isExpected: () => boolean): 
  * Runs `command` with the servers' URLs in its environment and returns its exit code; 1 when a server fails, 130 when
  * told to stop before the command began.
  */
-export async function runWithServices(command: readonly string[]): Promise<number> {
+export async function runWithServices(command: readonly string[], neo4j = false): Promise<number> {
   let stopReason: string | undefined;
   let job: GuardedProcess | undefined;
   const stopJob = async () => job?.stop('SIGTERM', jobStopLimitMs);
@@ -102,7 +109,7 @@ export async function runWithServices(command: readonly string[]): Promise<numbe
     },
     () => void job?.stop('SIGKILL', 0),
   );
-  const services = await startServices({ keep: false });
+  const services = await startServices({ keep: false, neo4j });
   if (stopReason === undefined) {
     job = spawnGuarded({ name: 'job', command, env: services.env, deathSignal: 'TERM', foreground: true });
   }
@@ -114,9 +121,12 @@ export async function runWithServices(command: readonly string[]): Promise<numbe
 }
 
 async function main(): Promise<void> {
-  const command = process.argv.slice(2);
-  if (command.length === 0) throw new Error('usage: node dist/scripts/services.js <command> [argument...]');
-  process.exitCode = await runWithServices(command);
+  const neo4j = process.argv[2] === '--neo4j';
+  const command = process.argv.slice(neo4j ? 3 : 2);
+  if (command.length === 0) {
+    throw new Error('usage: node dist/scripts/services.js [--neo4j] <command> [argument...]');
+  }
+  process.exitCode = await runWithServices(command, neo4j);
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === import.meta.filename) {

@@ -32,7 +32,7 @@ async function run(formation: Formation, output: Output): Promise<number> {
   let services: Services | undefined;
   let failure: unknown;
   try {
-    services = await startServices({ keep: true });
+    services = await startServices({ keep: true, neo4j: formation.neo4j });
     output.say(`servers started: ${services.started.join(', ') || 'none, all are given'}`);
     if (!stopping.signal.aborted) await prepareSchema(services);
     if (!stopping.signal.aborted) processes.push(...startProcesses(formation, services, output));

@@ -176,6 +176,14 @@ def write_golden(path: Path, cases: list[dict]) -> None:
     path.write_text(f"[\n{lines}\n]\n")
 
 
+def write_held_out(kind: str, version: str, rows: dict[str, list[str]]) -> None:
+    """heldout.json: ids of the rows that training never saw, by data set, in the file's order."""
+    target = folder(kind, version)
+    target.mkdir(parents=True, exist_ok=True)
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(ids)}" for name, ids in rows.items())
+    (target / "heldout.json").write_text(f"{{\n{lines}\n}}\n")
+
+
 def write_manifest(
     kind: str,
     version: str,

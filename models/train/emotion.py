@@ -47,7 +47,15 @@ from measure import (
     sigmoid,
 )
 from sarcasm import DATA as SARCASM_DATA
-from sarcasm import SarcasmHead, Texts, fit_sarcasm, read_plain, read_tweets, sarcasm_figures
+from sarcasm import (
+    SarcasmHead,
+    Texts,
+    fit_sarcasm,
+    held_out_ids,
+    read_plain,
+    read_tweets,
+    sarcasm_figures,
+)
 
 VERSION = "2026.11.2"
 RECIPE = Recipe(seed=123, epochs=3, batch=48, lr_top_layer=1.5e-4, lr_heads=7e-4)
@@ -98,16 +106,20 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--work", type=Path, default=Path("../scratch/train/emotion"))
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--held-out-only", action="store_true", help="only write heldout.json")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
 
+    sarcasm_path = arguments.data / "sarcasm" / "isarcasmeval_train_en.csv"
+    ids = {"sarcasm": held_out_ids(sarcasm_path, RECIPE.seed)}
+    artifact.write_held_out("emotion", VERSION, ids)
+    if arguments.held_out_only:
+        return
     folder = arguments.data / "goemotions"
     labels = (folder / "labels.txt").read_text().split()
     rows, dev = (read_split(folder / f"{name}.tsv", len(labels)) for name in ("train", "dev"))
     train_rows, held_out = split(rows)
-    tweets, tweets_held_out = read_tweets(
-        arguments.data / "sarcasm" / "isarcasmeval_train_en.csv", RECIPE.seed
-    )
+    tweets, tweets_held_out = read_tweets(sarcasm_path, RECIPE.seed)
     plain = read_plain(folder / "train.tsv", RECIPE.seed)
 
     emotion = train(train_rows, held_out, arguments.work)

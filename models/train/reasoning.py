@@ -29,7 +29,7 @@ from torch import Tensor, nn
 import artifact
 from encoder import Encoder, Recipe, bucketed_batches, fit, in_batches, linear, mean_pool, pad
 from measure import best_threshold, crossfit_calibration, invariance, micro_f1, parity, sigmoid
-from reasoning_data import IGNORED, Example, Sources, example, read_sources
+from reasoning_data import IGNORED, Example, Sources, example, held_out_ids, read_sources
 from reasoning_measure import (
     Run,
     everyday,
@@ -144,9 +144,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--work", type=Path, default=Path("../scratch/train/reasoning"))
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--held-out-only", action="store_true", help="only write heldout.json")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
 
+    ids = held_out_ids(arguments.data, RECIPE.seed, HELD_OUT)
+    artifact.write_held_out("reasoning", VERSION, ids)
+    if arguments.held_out_only:
+        return
     sources = read_sources(arguments.data, RECIPE.seed, HELD_OUT)
     model = train(sources, arguments.work)
     fp32 = arguments.work.with_name("reasoning.fp32.onnx")

@@ -204,6 +204,21 @@ def cut(rows: list, seed: int, held_out: float) -> tuple[list, list]:
     return [rows[i] for i in order[at:]], [rows[i] for i in order[:at]]
 
 
+def held_out_ids(data: Path, seed: int, held_out: float) -> dict[str, list[str]]:
+    """The rows that read_sources holds out, named as in the files."""
+    names = [row["index"] for row in rows_of(data / "causal" / "cnc_train_sentences.csv")]
+    sources = Sources()
+    add_counterfactual(sources, data / "counterfactual", seed, held_out)
+    texts = {row.text for rows in sources.held_out.values() for row in rows}
+    sentences = rows_of(data / "counterfactual" / "semeval2020t5_sentences_train.csv")
+    return {
+        "cnc": sorted(cut(names, seed, held_out)[1]),
+        "counterfactual": [
+            row["sentenceID"] for row in sentences if straighten_quotes(row["sentence"]) in texts
+        ],
+    }
+
+
 # --- plain speech: silver labels ----------------------------------------------------------
 
 SURE = re.compile(

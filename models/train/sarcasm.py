@@ -68,15 +68,31 @@ def pooled_states(states: list[Tensor], mask: Tensor) -> Tensor:
 
 def read_tweets(path: Path, seed: int) -> tuple[Texts, Texts]:
     """(train, held out)."""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["tweet"].strip()]
+    rows = read_rows(path)
     gold = np.array([row["sarcastic"] == "1" for row in rows])
     tokens = encode([normalize_text(row["tweet"]) for row in rows])
-    order = np.random.default_rng(seed).permutation(len(rows))
-    cut = round(len(rows) * HELD_OUT)
-    parts = (order[cut:], order[:cut])
-    train, held_out = (Texts([tokens[i] for i in part], gold[part]) for part in parts)
+    train, held_out = (
+        Texts([tokens[i] for i in part], gold[part]) for part in split(len(rows), seed)
+    )
     return train, held_out
+
+
+def held_out_ids(path: Path, seed: int) -> list[str]:
+    """The tweets that read_tweets holds out, named as in the file, in its order."""
+    rows = read_rows(path)
+    return [rows[i][""] for i in sorted(split(len(rows), seed)[1])]
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return [row for row in csv.DictReader(file) if row["tweet"].strip()]
+
+
+def split(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers: (train, held out), by seed."""
+    order = np.random.default_rng(seed).permutation(rows)
+    cut = round(rows * HELD_OUT)
+    return order[cut:], order[:cut]
 
 
 def read_plain(path: Path, seed: int) -> Texts:
