@@ -146,6 +146,10 @@ test('a counterfactual is told from a plain condition', async () => {
   assert.is((await analyse('If it rains tomorrow, we stay at home.')).counterfactuals.length, 0);
 });
 
+test('a sentence with one argument only has no chain', async () => {
+  assert.equal((await analyse('Because it rained.')).causal_chains, []);
+});
+
 test('what was not asked for is left out', async () => {
   const text = 'If I had studied harder, I would have passed the exam because it was easy.';
   assert.equal((await analyse(text, { extract_causal: false })).causal_chains, []);

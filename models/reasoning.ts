@@ -225,6 +225,9 @@ function findChain(
     [false],
   ).map((span) => trimSpan(span, texts));
   if (first === undefined || second === undefined) return [];
+  // "Because it rained." has one argument; the other that the model then marks is the connective itself.
+  if (signal !== undefined && [first, second].some((span) => span[0] >= signal[0] && span[1] <= signal[1]))
+    return [];
   const signalText = signal && slice(text, read, signal).text;
   const { cause, effect, direction } = checkDirection(first, second, signal, signalText);
   return [
