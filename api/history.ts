@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { asTenant } from '../db/client.ts';
 import { type HistoryPlace, listHistory } from '../db/users.ts';
 import { type Trajectory, trajectoryOf } from '../models/analytics/trajectory.ts';
-import { formatJobId } from '../shared/job.ts';
+import { formatJobId, uuidTime } from '../shared/job.ts';
 import type { Context } from './context.ts';
 
 const storedEmotionSchema = z.looseObject({
@@ -20,7 +20,7 @@ const storedEmotionSchema = z.looseObject({
 export const historyEntrySchema = z.object({
   job_id: z.string(),
   item_index: z.int(),
-  timestamp: z.iso.datetime(),
+  timestamp: z.iso.datetime().describe('When the text was submitted'),
   model_version: z.string(),
   primary_emotion: z.string(),
   primary_score: z.number(),
@@ -58,7 +58,10 @@ export async function showHistory(
   return {
     data: page.slice(0, range.limit),
     has_more: page.length > range.limit,
-    trajectory: trajectoryOf(all.map((entry) => ({ ...entry, at: new Date(entry.timestamp) }))),
+    // Oldest first, so that texts of one job, which have the same time, keep their order.
+    trajectory: trajectoryOf(
+      all.toReversed().map((entry) => ({ ...entry, at: new Date(entry.timestamp) })),
+    ),
   };
 }
 
@@ -77,7 +80,7 @@ async function listEntries(
     const about = {
       job_id: formatJobId(row.jobId),
       item_index: row.itemIndex,
-      timestamp: row.createdAt.toISOString(),
+      timestamp: uuidTime(row.jobId).toISOString(),
       model_version: row.modelVersion,
     };
     return [{ ...about, primary_emotion, primary_score, emotions, valence, arousal, intensity, confidence }];

@@ -8,13 +8,11 @@ export interface Forecast {
 
 /** Expected calibration error: mean |accuracy - confidence| over 15 bins of equal width (Guo et al. 2017). */
 export function calibrationError(forecasts: readonly Forecast[], bins = 15): number {
-  const binned = Map.groupBy(forecasts, ({ confidence }) =>
-    Math.min(bins - 1, Math.floor(confidence * bins)),
-  );
-  let gaps = 0;
-  for (const bin of binned.values()) {
-    const hits = bin.filter(({ hit }) => hit).length;
-    gaps += Math.abs(hits - bin.reduce((sum, { confidence }) => sum + confidence, 0));
+  const surplus = new Float64Array(bins);
+  for (const { confidence, hit } of forecasts) {
+    const bin = Math.min(bins - 1, Math.floor(confidence * bins));
+    surplus[bin] = (surplus[bin] ?? 0) + (hit ? 1 : 0) - confidence;
   }
+  const gaps = surplus.reduce((sum, gap) => sum + Math.abs(gap), 0);
   return gaps / Math.max(1, forecasts.length);
 }

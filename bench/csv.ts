@@ -4,7 +4,10 @@ import { readFileSync } from 'node:fs';
 
 export type CsvRow = Readonly<Record<string, string>>;
 
-/** The rows by column name; quoted fields may hold separators, doubled quotes and line breaks. */
+/**
+ * The rows by column name; quoted fields may hold separators, doubled quotes and line breaks.
+ * @throws Error if a quote never ends, showing where it began.
+ */
 export function readCsv(path: string, separator: ',' | '\t' = ','): CsvRow[] {
   const text = readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
   const [head = [], ...rows] = parseCsv(text, separator);
@@ -14,10 +17,14 @@ export function readCsv(path: string, separator: ',' | '\t' = ','): CsvRow[] {
 function parseCsv(text: string, separator: string): string[][] {
   const rows: string[][] = [];
   let row: string[] = [];
-  const field = new RegExp(`(?:"((?:[^"]|"")*)"|([^${separator}\\r\\n]*))(${separator}|\\r?\\n|$)`, 'y');
+  const field = new RegExp(
+    `(?:"([^"]*(?:""[^"]*)*)"|((?!")[^${separator}\\r\\n]*))(${separator}|\\r?\\n|$)`,
+    'y',
+  );
   while (field.lastIndex < text.length) {
+    const start = field.lastIndex;
     const match = field.exec(text);
-    if (match === null) throw new Error(`malformed CSV near ${text.slice(field.lastIndex, 80)}`);
+    if (match === null) throw new Error(`malformed CSV: ${text.slice(start, start + 80)}`);
     const [, quoted, plain = '', end] = match;
     row.push(quoted?.replaceAll('""', '"') ?? plain);
     if (end === separator) continue;

@@ -247,6 +247,7 @@ async function main(): Promise<void> {
     row.maxMs,
   ]);
   printTable(['question', 'p50 ms', 'p95 ms', 'max ms'], cells);
+  console.log(`${answers.alike} of ${answers.asked} answers are alike on both stores`);
   console.log(
     `${projectedPerSecond} edges/s copied to Neo4j; slowest p95 ${worst} ms: ${isMet ? 'met' : 'MISSED'}`,
   );

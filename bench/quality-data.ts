@@ -54,11 +54,14 @@ export function listMissingData(): readonly string[] {
 
 /** The held-out tenth of the Causal News Corpus' train file. */
 export function readCausalTexts(): CausalText[] {
-  const marked = Map.groupBy(readCsv(fullPath(paths.causalSpans)), (row) => row['text'] ?? '');
+  const marked = new Map<string, string[]>();
+  for (const { text = '', text_w_pairs: pairs = '' } of readCsv(fullPath(paths.causalSpans))) {
+    marked.set(text, [...(marked.get(text) ?? []), pairs]);
+  }
   const heldOut = readHeldOut('reasoning', 'cnc');
   return readCsv(fullPath(paths.causal)).flatMap(({ index = '', text = '', label }) => {
     if (!heldOut.has(index)) return [];
-    const relations = (marked.get(text) ?? []).flatMap((row) => readRelation(text, row['text_w_pairs'] ?? ''));
+    const relations = (marked.get(text) ?? []).flatMap((one) => readRelation(text, one));
     return [{ text, causal: label === '1', relations }];
   });
 }

@@ -181,16 +181,21 @@ WITH input AS MATERIALIZED (
   INSERT INTO graph_nodes (tenant_id, user_id, key, type, name)
   SELECT DISTINCT tenant_id, user_id, key, split_part(key, ':', 1), substr(key, strpos(key, ':') + 1)
   FROM stated, LATERAL (VALUES (source), (target)) AS ends(key) ORDER BY 1, 2, 3
-  ON CONFLICT DO NOTHING
+  -- Never true: the nodes are only locked, so that none goes while an edge to it comes (db/facts.ts).
+  ON CONFLICT (tenant_id, user_id, key) DO UPDATE SET name = excluded.name WHERE false
+  RETURNING 1
 ), edges AS (
   INSERT INTO graph_edges AS g (tenant_id, user_id, type, source, target, relation, evidence_count, strength_ppm, analyses,
     first_at, last_at)
-  SELECT tenant_id, user_id, type, source, target, min(relation), count(*), sum("strengthPpm"),
-    (array_agg(id || ':' || "itemIndex" ORDER BY id DESC, "itemIndex" DESC))[1:20], min(ended_at), max(ended_at)
-  FROM stated GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
+  SELECT tenant_id, user_id, type, source, target, min(relation COLLATE "C"), count(*), sum("strengthPpm"),
+    (array_agg(DISTINCT (id || ':' || "itemIndex") COLLATE "C" ORDER BY (id || ':' || "itemIndex") COLLATE "C" DESC))[1:20],
+    min(ended_at), max(ended_at)
+  -- Always true: it lets the nodes be locked first. Left to itself, Postgres runs the last of these steps first.
+  FROM stated WHERE (SELECT count(*) FROM nodes) >= 0 GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
   ON CONFLICT (tenant_id, user_id, type, source, target) DO UPDATE SET
     evidence_count = g.evidence_count + excluded.evidence_count, strength_ppm = g.strength_ppm + excluded.strength_ppm,
-    relation = least(g.relation, excluded.relation), last_at = greatest(g.last_at, excluded.last_at), version = g.version + 1,
+    relation = least(g.relation, excluded.relation), first_at = least(g.first_at, excluded.first_at),
+    last_at = greatest(g.last_at, excluded.last_at), version = g.version + 1, changed_at = now(),
     analyses = ARRAY(SELECT DISTINCT a FROM unnest(g.analyses || excluded.analyses) AS a ORDER BY a DESC LIMIT 20)
 ), forgotten AS (
   UPDATE items i SET text = NULL FROM ended e

@@ -1,5 +1,6 @@
 // Connections to the ledger: one pool per process and role, with limits on every wait.
 
+import { DrizzleQueryError } from 'drizzle-orm';
 import { type NodePgDatabase, drizzle } from 'drizzle-orm/node-postgres';
 import pg from 'pg';
 import * as schema from './schema.ts';
@@ -97,7 +98,8 @@ export async function asTenant<T>(
     return result;
   } catch (error) {
     client.release(error instanceof Error ? error : true);
-    throw error;
+    // Drizzle's own error repeats the parameters, a person's words among them, and hides the database's code.
+    throw error instanceof DrizzleQueryError && error.cause !== undefined ? error.cause : error;
   }
 }
 

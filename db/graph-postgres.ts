@@ -60,17 +60,24 @@ export function createPostgresGraph(pool: Pool): GraphStore {
   };
 }
 
-/** Runs the statements of one question on one snapshot and under the question's limit of time. */
-function within<T>(pool: Pool, query: BoundedQuery, read: (ask: Ask) => Promise<T>): Promise<T> {
-  return asTenant(pool, query.tenantId, (reader) =>
-    reader.transaction(
-      async (tx) => {
-        await tx.execute(sql`SELECT set_config('statement_timeout', ${String(query.timeoutMs)}, true)`);
-        return read(async (row, statement) => z.array(row).parse((await tx.execute(statement)).rows));
-      },
-      { accessMode: 'read only', isolationLevel: 'repeatable read' },
-    ),
-  );
+/**
+ * Runs the statements of one question on one snapshot and under the question's limit of time. Errors are the database's
+ * own: drizzle's repeat the parameters, which are a person's words, and hide the code.
+ */
+async function within<T>(pool: Pool, query: BoundedQuery, read: (ask: Ask) => Promise<T>): Promise<T> {
+  try {
+    return await asTenant(pool, query.tenantId, (reader) =>
+      reader.transaction(
+        async (tx) => {
+          await tx.execute(sql`SELECT set_config('statement_timeout', ${String(query.timeoutMs)}, true)`);
+          return read(async (row, statement) => z.array(row).parse((await tx.execute(statement)).rows));
+        },
+        { accessMode: 'read only', isolationLevel: 'repeatable read' },
+      ),
+    );
+  } catch (error) {
+    throw error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  }
 }
 
 const columns = sql.raw(`g.type, g.source, g.target, g.relation, g.evidence_count, g.strength_ppm, g.analyses,

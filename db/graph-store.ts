@@ -70,7 +70,10 @@ function createLagMemory(pool: Pool): (tenantId: string) => Promise<boolean> {
   return async (tenantId) => {
     const entry = known.get(tenantId);
     if (entry !== undefined && performance.now() - entry.at < freshMs) return entry.behind;
-    const behind = await asTenant(pool, tenantId, (reader) => isBehind(reader, tenantId, behindSecondsMax));
+    // Without an answer, Neo4j is the one that is left.
+    const behind = await asTenant(pool, tenantId, (reader) =>
+      isBehind(reader, tenantId, behindSecondsMax),
+    ).catch(() => false);
     if (known.size >= tenantsMax) known.clear();
     known.set(tenantId, { at: performance.now(), behind });
     return behind;

@@ -12,7 +12,7 @@ import { startNeo4j, whyNoNeo4j } from '../scripts/embedded-neo4j.ts';
 import { createDatabase } from '../scripts/live-system.ts';
 import { readConfig } from '../shared/config.ts';
 import { type Fact, selfKey } from '../shared/fact.ts';
-import { createPool, type Pool } from './client.ts';
+import { createPool, isUnavailable, type Pool } from './client.ts';
 import { rebuildGraph } from './facts.ts';
 import type { GraphStore } from './graph.ts';
 import { connectNeo4j, createNeo4jGraph, migrateNeo4j, type Neo4j } from './graph-neo4j.ts';
@@ -102,6 +102,13 @@ const aliceFacts: readonly Fact[] = [
 await insertFacts(worker, alice, aliceFacts);
 await insertFacts(worker, nasty, [causes('rain', 'mud', 0.5), mentions('rain')]);
 await insertFacts(worker, { tenantId: otherTenantId, userId: 'alice' }, [causes('stress', 'ulcer', 1)]);
+const dense = { tenantId, userId: 'dense' };
+const crowd = Array.from({ length: 50 }, (_, index) => `n${index}`);
+await insertFacts(
+  worker,
+  dense,
+  crowd.flatMap((from) => crowd.filter((to) => to !== from).map((to) => causes(from, to, 0.5))),
+);
 await rebuildGraph(worker);
 if (neo4j !== undefined) {
   const client = await worker.connect();
@@ -282,6 +289,20 @@ for (const store of stores) {
       topConcepts: [],
     });
     assert.equal((await store.subgraph({ ...alice, from: concept('nothing') })).edges, []);
+  });
+
+  it('gives up a question that takes too long, and answers the next', async () => {
+    const ends = { from: concept('n0'), to: concept('n1') };
+    const started = performance.now();
+    const error = await store.strongestPaths({ ...dense, ...ends, timeoutMs: 100 }).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    assert.ok(isUnavailable(error), String(error));
+    assert.ok(performance.now() - started < 5000);
+    assert.is((await store.shortestPath({ ...dense, ...ends }))?.edges.length, 1);
+    const cut = await store.subgraph({ ...dense, from: ends.from, depth: 5, limit: 100 });
+    assert.equal([cut.edges.length, cut.truncated], [100, true]);
   });
 
   it('refuses bounds out of range by name', async () => {

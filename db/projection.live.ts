@@ -16,7 +16,9 @@ import { completeJobs, startJobs } from './attempts.ts';
 import { createPool, inTransaction } from './client.ts';
 import { pruneJobs } from './dispatch.ts';
 import { checksumGraph, eraseFacts, rebuildGraph } from './facts.ts';
+import type { GraphStore } from './graph.ts';
 import { connectNeo4j, isNeo4jAway, migrateNeo4j, type Neo4j } from './graph-neo4j.ts';
+import { createGraphStore } from './graph-store.ts';
 import { asProjector, checksumCopy, measureProjection, projectEdges, resetProjection } from './projection.ts';
 import { insertJobs } from './submissions.ts';
 
@@ -278,6 +280,42 @@ else {
     await db.command(10_000, 'MATCH (n) DETACH DELETE n');
     await project();
     await expectSame(tenantId);
+  });
+
+  test('Neo4j answers while it is there and up to date, else Postgres, and the answer is the same', async () => {
+    const tenantId = v7();
+    await storeSome(tenantId, 5, 12);
+    await project();
+    const reader = createPool(database.url, { role: 'reader', max: 2 });
+    const open = () =>
+      createGraphStore(
+        { NEO4J_URL: server.env['NEO4J_URL'] ?? '', NEO4J_USER: '', NEO4J_PASSWORD: '' },
+        reader,
+      );
+    const ask = (store: GraphStore) => store.subgraph({ tenantId, userId: 'ann' });
+    const store = open();
+    const answer = await ask(store);
+    assert.is(store.answeredBy(), 'neo4j');
+
+    await pool.query(
+      `UPDATE graph_edges SET version = version + 1, changed_at = now() - interval '1 minute' WHERE tenant_id = $1`,
+      [tenantId],
+    );
+    const late = open();
+    assert.equal(await ask(late), answer);
+    assert.is(late.answeredBy(), 'postgres');
+
+    await server.process.stop('SIGKILL', 0);
+    assert.equal(await ask(store), answer);
+    assert.is(store.answeredBy(), 'postgres');
+    const refused = await store
+      .subgraph({ tenantId, userId: 'ann', depth: 1000 })
+      .catch((error: unknown) => error);
+    assert.instance(refused, RangeError);
+    await Promise.all([store.close(), late.close()]);
+    await reader.end();
+    await restart();
+    await project();
   });
 
   test('while Neo4j is away the lag grows, nothing else fails, and it is made good', async () => {

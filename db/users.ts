@@ -78,7 +78,10 @@ export async function getProfile(
   return rows[0];
 }
 
-/** Stores a profile as the person's next version. Call in the transaction that completes its job. */
+/**
+ * Stores a profile as the person's next version. Call in the transaction that completes its job: the person's row is
+ * locked until its end, so that two profiles made at once do not take the same number.
+ */
 export async function insertProfile(
   tx: Tx,
   profile: {
@@ -88,6 +91,10 @@ export async function insertProfile(
     readonly profile: unknown;
   },
 ): Promise<number> {
+  await tx.query('SELECT FROM people WHERE tenant_id = $1 AND user_id = $2 FOR NO KEY UPDATE', [
+    profile.tenantId,
+    profile.userId,
+  ]);
   const { rows } = await tx.query(
     `INSERT INTO profiles (tenant_id, user_id, version, job_id, profile, created_at)
      SELECT $1::uuid, $2, coalesce(max(version), 0) + 1, $3::uuid, $4::jsonb || jsonb_build_object('version', coalesce(max(version), 0) + 1), now()

@@ -53,7 +53,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   scripts: ['shared/', 'db/', 'models/'],
 };
 
-/** Tests against real servers also lay out and read the ledger, and start processes as the launcher does. */
+/** Tests against real servers, and the bench of the graph's two stores, also lay out and read the ledger, and start processes as the launcher does. */
 const liveTestsMayImport = [
   'db/',
   'scripts/live-system.ts',
@@ -64,7 +64,7 @@ const liveTestsMayImport = [
 
 function isAllowed(source: SourceFile, path: string): boolean {
   const own = `${source.room}/`;
-  const live = /\.(live|fault)\.ts$|^bench\/faults\//.test(source.path) ? liveTestsMayImport : [];
+  const live = /\.(live|fault)\.ts$|^bench\/faults\/|^bench\/graph\.ts$/.test(source.path) ? liveTestsMayImport : [];
   return [own, ...(mayImport[source.room] ?? []), ...live].some((entry) =>
     entry.endsWith('/') ? path.startsWith(entry) : path === entry,
   );

@@ -9,6 +9,7 @@ import { insertProfile, listHistory } from '../db/users.ts';
 import { communities } from '../models/analytics/graph-measures.ts';
 import { buildProfile, type GraphSection, type Profile } from '../models/analytics/profile.ts';
 import { profileOptionsSchema } from '../models/profile.ts';
+import { uuidTime } from '../shared/job.ts';
 import { z } from 'zod';
 
 /** Analyses of a kind that a profile reads; the newest of the window. */
@@ -99,12 +100,14 @@ async function readProfile(
   const options = profileOptionsSchema.parse(claim.options);
   const person = { tenantId: claim.tenantId, userId: claim.userId ?? '' };
   const window = { from: new Date(now.getTime() - options.time_window_days * dayMs), to: now };
-  const history = (kind: string, wanted: boolean): Promise<AnalysisRow[]> =>
-    wanted
-      ? asTenant(database, person.tenantId, (reader) =>
-          listHistory(reader, person, { kind, ...window, limit: analysesMax }),
-        )
-      : Promise.resolve([]);
+  // Oldest first, so that texts of one job, which have the same time, keep their order.
+  const history = async (kind: string, wanted: boolean): Promise<AnalysisRow[]> => {
+    if (!wanted) return [];
+    const newestFirst = await asTenant(database, person.tenantId, (reader) =>
+      listHistory(reader, person, { kind, ...window, limit: analysesMax }),
+    );
+    return newestFirst.reverse();
+  };
   const emotions = await history('emotion', options.include_emotions);
   const reasoning = await history('reasoning', options.include_reasoning);
   return buildProfile({
@@ -123,7 +126,8 @@ async function readProfile(
 
 function readPoint<Schema extends z.ZodType<object>>(schema: Schema, row: AnalysisRow) {
   const parsed = schema.safeParse(row.output);
-  return parsed.success ? [{ ...parsed.data, at: row.createdAt, model_version: row.modelVersion }] : [];
+  if (!parsed.success) return [];
+  return [{ ...parsed.data, at: uuidTime(row.jobId), model_version: row.modelVersion }];
 }
 
 const emptyGraph: GraphSection = {

@@ -24,7 +24,7 @@ interface Person {
 type Show = (context: Context, person: Person, request: Request, response: Response) => Promise<void>;
 
 export function userRoutes(context: Context): Router {
-  const router = Router();
+  const router = Router({ caseSensitive: true });
   const get = (path: string, show: Show): void => {
     router
       .route(`/v1/users/:user_id${path}`)
@@ -53,17 +53,22 @@ export function userRoutes(context: Context): Router {
 /** @throws ProblemError `invalid_request` for an id that no job could have had. */
 export function readPerson(request: Request): Person {
   const userId = z.string().parse(request.params['user_id']);
-  if (userId.length > limits.userIdCharactersMax || userId.includes('\0') || !userId.isWellFormed()) {
+  if (Array.from(userId).length > limits.userIdCharactersMax || !isStorable(userId)) {
     const detail = `Has 1 to ${limits.userIdCharactersMax} characters, without NUL`;
     throw invalidRequest([{ pointer: '/user_id', code: 'invalid_value', detail }]);
   }
   return { tenantId: defaultTenantId, userId };
 }
 
+/** Postgres takes no NUL, and no half of a surrogate pair. */
+function isStorable(text: string): boolean {
+  return !text.includes('\0') && text.isWellFormed();
+}
+
 const place = z.string().transform((value, ctx) => {
-  const [job = '', item = ''] = value.split(':');
+  const [, job = '', item] = /^([^:]+):(\d{1,4})$/.exec(value) ?? [];
   const jobId = parseJobId(job);
-  if (jobId !== undefined && /^\d{1,4}$/.test(item)) return { jobId, itemIndex: Number(item) };
+  if (jobId !== undefined) return { jobId, itemIndex: Number(item) };
   ctx.addIssue({ code: 'custom', message: 'Is <job_id>:<item_index> of the last entry you have' });
   return z.NEVER;
 });
@@ -125,7 +130,11 @@ export function toProfileView(row: ProfileRow) {
 const strength = z.coerce.number().min(0).max(1);
 const depth = z.coerce.number().int().min(1).max(graphBounds.depthMax);
 const rows = z.coerce.number().int().min(1).max(graphBounds.limitMax);
-export const key = z.string().min(1).max(graphBounds.textMax);
+export const key = z
+  .string()
+  .min(1)
+  .max(graphBounds.textMax)
+  .refine(isStorable, { error: 'Has NUL or ill-formed Unicode', params: { code: 'invalid_value' } });
 export const bounds = { depth: depth.optional(), min_strength: strength.optional(), limit: rows.optional() };
 
 /** The bounds that every graph question takes, from its query string. */
@@ -177,17 +186,22 @@ const showNeighbours: Show = async ({ graph }, person, request, response) => {
   });
 };
 
-const showStats: Show = async ({ graph }, person, _request, response) => {
+const noQuery = z.strictObject({});
+
+const showStats: Show = async ({ graph }, person, request, response) => {
+  validate(noQuery, request.query, '?');
   const stats = await graph.stats(person);
   response.json({ user_id: person.userId, store: graph.name, ...toSnakeCase(stats) });
 };
 
-const showCommunities: Show = async ({ graph }, person, _request, response) => {
+const showCommunities: Show = async ({ graph }, person, request, response) => {
+  validate(noQuery, request.query, '?');
   const { edges, truncated } = await graph.subgraph({ ...person, limit: graphBounds.limitMax });
   response.json({ user_id: person.userId, ...toSnakeCase(measures.communities(edges)), truncated });
 };
 
-const showContradictions: Show = async ({ graph }, person, _request, response) => {
+const showContradictions: Show = async ({ graph }, person, request, response) => {
+  validate(noQuery, request.query, '?');
   const { edges } = await graph.subgraph({ ...person, limit: graphBounds.limitMax });
   response.json({ user_id: person.userId, ...toSnakeCase(measures.contradictions(edges)) });
 };

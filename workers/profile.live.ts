@@ -1,0 +1,389 @@
+// Profiles by the real processes: what is in one follows from what was submitted, and one exists if and only if its job
+// succeeded.
+
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { v7 } from 'uuid';
+import { z } from 'zod';
+import { type JobView, jobViewSchema } from '../api/job-view.ts';
+import { type Claim, startJobs } from '../db/attempts.ts';
+import { createPool } from '../db/client.ts';
+import { createPostgresGraph } from '../db/graph-postgres.ts';
+import { insertJobs } from '../db/submissions.ts';
+import { type Profile, profileSchema } from '../models/analytics/profile.ts';
+import { profileDiffSchema } from '../models/analytics/profile-diff.ts';
+import { trajectoryOf } from '../models/analytics/trajectory.ts';
+import { profileVersion } from '../models/profile.ts';
+import { type GuardedProcess, spawnGuarded } from '../scripts/guarded-process.ts';
+import { createLiveSystem } from '../scripts/live-system.ts';
+import { packageRoot } from '../shared/config.ts';
+import { defaultTenantId, uuidTime } from '../shared/job.ts';
+import { problemCatalogue } from '../shared/problem.ts';
+import { makeProfile } from './profile-builder.ts';
+
+const system = await createLiveSystem({ FAULT_INJECTION: 'true', ATTEMPTS_MAX: '2' });
+const database = createPool(system.databaseUrl, { role: 'worker', max: 2 });
+const intake = createPool(system.databaseUrl, { role: 'intake', max: 1 });
+const profilers = [startProfiler(), startProfiler()];
+const [api] = await Promise.all([system.start('api'), system.start('analysis'), system.start('dispatcher')]);
+test.after(async () => {
+  await Promise.all(profilers.map((profiler) => profiler.stop('SIGKILL', 5000)));
+  await Promise.all([database.end(), intake.end()]);
+  await system.close();
+});
+
+/** Nobody has to wait for it: what comes before it waits in the queue. */
+function startProfiler(): GuardedProcess {
+  return spawnGuarded({
+    name: 'profile',
+    command: [process.execPath, '--enable-source-maps', 'dist/workers/profile.js'],
+    cwd: packageRoot,
+    env: { ...system.env },
+    deathSignal: 'KILL',
+    onLine: () => undefined,
+  });
+}
+
+const dayMs = 86_400_000;
+await system.owner.query(`SELECT ensure_partitions((now() - interval '2 months')::date, 4)`);
+
+async function post(body: unknown, headers: Record<string, string> = { prefer: 'wait=60' }): Promise<Response> {
+  return fetch(`${api.address}/v1/jobs`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(body),
+    signal: AbortSignal.timeout(70_000),
+  });
+}
+
+const get = (path: string, headers: Record<string, string> = {}): Promise<Response> =>
+  fetch(`${api.address}${path}`, { headers, signal: AbortSignal.timeout(70_000) });
+
+/** The job once it has ended. */
+async function finish(body: unknown): Promise<JobView> {
+  const response = await post(body);
+  assert.is(response.status, 200);
+  return jobViewSchema.parse(await response.json());
+}
+
+const profileOutput = profileSchema.extend({ version: z.int() });
+
+async function profileOf(user_id: string, options: object = {}): Promise<z.output<typeof profileOutput>> {
+  const job = await finish({ kind: 'profile', user_id, options });
+  assert.is(job.status, 'succeeded', job.error?.detail);
+  return profileOutput.parse(job.result?.items[0]?.output);
+}
+
+const problemSchema = z.object({
+  status: z.number(),
+  code: z.string(),
+  errors: z.array(z.object({ pointer: z.string(), code: z.string() })).default([]),
+});
+
+const asProfile = (more: object) => ({ kind: 'profile', user_id: 'a', ...more });
+const refusals: readonly (readonly [name: string, body: object, pointer: string, code: string])[] = [
+  ['a text', asProfile({ input: { text: 'a' } }), '/input', 'unknown_field'],
+  ['texts', asProfile({ input: { texts: ['a', 'b'] } }), '/input', 'unknown_field'],
+  ['nobody', { kind: 'profile' }, '/user_id', 'required'],
+  ['an empty user', { kind: 'profile', user_id: '' }, '/user_id', 'too_small'],
+  ['an unknown option', asProfile({ options: { depth: 3 } }), '/options/depth', 'unknown_field'],
+  ['no days', asProfile({ options: { time_window_days: 0 } }), '/options/time_window_days', 'too_small'],
+  ['366 days', asProfile({ options: { time_window_days: 366 } }), '/options/time_window_days', 'too_big'],
+  ['half a day', asProfile({ options: { time_window_days: 0.5 } }), '/options/time_window_days', 'invalid_type'],
+  ['days in words', asProfile({ options: { time_window_days: '7' } }), '/options/time_window_days', 'invalid_type'],
+  ['a flag in words', asProfile({ options: { include_emotions: 'no' } }), '/options/include_emotions', 'invalid_type'],
+  ['another model', asProfile({ model: 'profile@9' }), '/model', 'unknown_model'],
+];
+for (const [name, body, pointer, code] of refusals) {
+  test(`refuses a profile of ${name} with 422 at ${pointer}`, async () => {
+    const response = await post(body);
+    const problem = problemSchema.parse(await response.json());
+    assert.equal([response.status, problem.code], [422, 'invalid_request']);
+    assert.equal([problem.errors[0]?.pointer, problem.errors[0]?.code], [pointer, code]);
+  });
+}
+
+const emotionSchema = z.looseObject({
+  valence: z.number(),
+  arousal: z.number(),
+  intensity: z.number(),
+  primary_emotion: z.string(),
+});
+const reasoningSchema = z.looseObject({
+  causal_chains: z.array(z.looseObject({ chain_type: z.string(), relation: z.string() })),
+  counterfactuals: z.array(z.unknown()),
+});
+
+const outputsOf = <Schema extends z.ZodType>(schema: Schema, job: JobView): z.output<Schema>[] =>
+  (job.result?.items ?? []).flatMap(({ output }) => (output === undefined ? [] : [schema.parse(output)]));
+
+const madeAt = ({ id }: JobView) => uuidTime(id.slice(4));
+
+const feelings = [
+  'I am so happy today!',
+  'Thank you so much, you are wonderful.',
+  'This makes me really angry.',
+  'I am terrified of the exam.',
+  'What a sad day, I miss her.',
+  'I love this song!',
+  'soma:fault:throw',
+];
+const reasons = [
+  'The match was cancelled because it rained.',
+  'I was tired, so I went to bed. If I had slept more, I would have passed the exam.',
+  'The road was closed due to the flood. The flood was caused by the storm.',
+];
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+test('adds up to what was submitted', async () => {
+  const user_id = 'sums';
+  const felt = [
+    await finish({ kind: 'emotion', user_id, input: { texts: feelings } }),
+    await finish({ kind: 'emotion', user_id, input: { text: 'I am proud of you.' } }),
+  ];
+  const reasoned = await finish({ kind: 'reasoning', user_id, input: { texts: reasons } });
+  await finish({ kind: 'emotion', user_id: 'somebody else', input: { text: 'I am proud of you.' } });
+  const profile = await profileOf(user_id);
+  assert.is(profile.version, 1);
+  const points = felt.flatMap((job) => outputsOf(emotionSchema, job).map((output) => ({ ...output, at: madeAt(job) })));
+  assert.is(points.length, feelings.length);
+  assert.equal(profile.emotions, trajectoryOf(points));
+
+  const outputs = outputsOf(reasoningSchema, reasoned);
+  const chains = outputs.flatMap(({ causal_chains }) => causal_chains);
+  assert.ok(chains.length >= 3, 'the texts are not causal');
+  assert.is(profile.reasoning?.total_chains, chains.length);
+  assert.is(sum(Object.values(profile.reasoning?.types ?? {})), chains.length);
+  assert.is(sum(Object.values(profile.reasoning?.relations ?? {})), chains.length);
+  assert.is(sum(profile.reasoning?.strongest_chains.map(({ evidence_count }) => evidence_count) ?? []), chains.length);
+  assert.is(profile.reasoning?.counterfactuals, sum(outputs.map(({ counterfactuals }) => counterfactuals.length)));
+
+  assert.equal(profile.coverage, {
+    emotion_analyses: points.length,
+    reasoning_analyses: reasons.length,
+    days: new Set([...felt, reasoned].map((job) => madeAt(job).toISOString().slice(0, 10))).size,
+    first_at: felt[0] === undefined ? null : madeAt(felt[0]).toISOString(),
+    last_at: madeAt(reasoned).toISOString(),
+  });
+  const versions = { emotion: [felt[0]?.model.version], reasoning: [reasoned.model.version] };
+  assert.equal(profile.model_versions, versions);
+  await isGraphOf(user_id, profile);
+});
+
+async function isGraphOf(userId: string, { knowledge_graph: section }: Profile): Promise<void> {
+  const count = async (table: string) => {
+    const { rows } = await system.owner.query<{ type: string; count: number }>(
+      `SELECT type, count(*)::integer AS count FROM ${table} WHERE user_id = $1 GROUP BY type ORDER BY type`,
+      [userId],
+    );
+    return Object.fromEntries(rows.map(({ type, count: times }) => [type, times]));
+  };
+  const [nodes, edges] = [await count('graph_nodes'), await count('graph_edges')];
+  assert.equal(section?.stats, {
+    nodes: sum(Object.values(nodes)),
+    edges: sum(Object.values(edges)),
+    nodes_by_type: nodes,
+    edges_by_type: edges,
+  });
+  assert.ok((edges['causes'] ?? 0) > 0 && (edges['feels'] ?? 0) > 0);
+  assert.ok((section?.top_concepts.length ?? 0) > 0);
+}
+
+test('leaves out what is not to be included', async () => {
+  const all = ['include_emotions', 'include_reasoning', 'include_knowledge_graph'] as const;
+  for (const flag of all) {
+    const profile = await profileOf('sums', Object.fromEntries(all.map((name) => [name, name === flag])));
+    const sections = [profile.emotions, profile.reasoning, profile.knowledge_graph];
+    assert.equal(sections.map((section) => section !== null), all.map((name) => name === flag));
+    const { emotion_analyses: emotions, reasoning_analyses: reasoned } = profile.coverage;
+    assert.equal([emotions > 0, reasoned > 0], [flag === 'include_emotions', flag === 'include_reasoning']);
+  }
+});
+
+test('reads the window that was asked for and nothing older', async () => {
+  const job = await finish({ kind: 'emotion', user_id: 'aged', input: { text: 'I am so happy today!' } });
+  for (const days of [3, 10, 20, 40]) {
+    await system.owner.query(
+      `INSERT INTO analyses SELECT tenant_id, $2, item_index, kind, model_version, user_id, output, error,
+        now() - make_interval(days => $3) FROM analyses WHERE job_id = $1`,
+      [job.id.slice(4), v7({ msecs: Date.now() - days * dayMs }), days],
+    );
+  }
+  for (const [days, count] of [
+    [1, 1],
+    [7, 2],
+    [14, 3],
+    [30, 4],
+    [365, 5],
+  ] as const) {
+    const { coverage, emotions, window } = await profileOf('aged', { time_window_days: days });
+    assert.equal([coverage.emotion_analyses, emotions?.data_points, coverage.days], [count, count, count], `${days} days`);
+    assert.is(Date.parse(window.to) - Date.parse(window.from), days * dayMs);
+  }
+});
+
+test('makes an empty profile of a person of whom nothing is stored', async () => {
+  const profile = await profileOf('blank');
+  assert.equal([profile.emotions?.data_points, profile.reasoning?.total_chains], [0, 0]);
+  assert.equal(profile.knowledge_graph?.stats, { nodes: 0, edges: 0, nodes_by_type: {}, edges_by_type: {} });
+  assert.equal([profile.coverage.first_at, profile.coverage.days], [null, 0]);
+});
+
+test('keeps every version, each under its own ETag', async () => {
+  const user_id = 'versions';
+  await finish({ kind: 'emotion', user_id, input: { text: 'I am so happy today!' } });
+  const made = [await profileOf(user_id)];
+  const path = `/v1/users/${user_id}/profile`;
+  const first = await get(path);
+  const tag = first.headers.get('etag') ?? '';
+  assert.match(tag, /^"[^"]+"$/);
+  const unchanged = await get(path, { 'if-none-match': tag });
+  assert.equal([unchanged.status, await unchanged.text(), unchanged.headers.get('etag')], [304, '', tag]);
+
+  await finish({ kind: 'reasoning', user_id, input: { text: reasons[0] } });
+  made.push(await profileOf(user_id));
+  assert.equal(made.map(({ version }) => version), [1, 2]);
+  const changed = await get(path, { 'if-none-match': tag });
+  assert.is(changed.status, 200);
+  assert.is.not(changed.headers.get('etag'), tag);
+  const view = z.object({ user_id: z.string(), version: z.int(), created_at: z.iso.datetime(), profile: profileOutput });
+  const newest = view.parse(await changed.json());
+  assert.equal([newest.user_id, newest.version, newest.profile], [user_id, 2, made[1]]);
+  const old = await get(`${path}?version=1`);
+  assert.equal([old.status, old.headers.get('etag')], [200, tag]);
+  assert.equal(view.parse(await old.json()).profile, made[0]);
+  assert.is((await get(`${path}?version=1`, { 'if-none-match': tag })).status, 304);
+});
+
+const diffView = z.object({ user_id: z.string(), from: z.int(), to: z.int(), diff: profileDiffSchema });
+
+test('says what changed from one version to another', async () => {
+  const path = '/v1/users/versions/profile/diff';
+  const { diff } = diffView.parse(await (await get(`${path}?from=1&to=2`)).json());
+  assert.equal(diff.numbers['coverage.reasoning_analyses'], { before: 0, after: 1, change: 1 });
+  assert.equal(diff.numbers['reasoning.total_chains'], { before: 0, after: 1, change: 1 });
+  assert.is(diff.numbers['coverage.emotion_analyses'], undefined);
+  assert.is(diff.lists['reasoning.strongest_chains']?.added.length, 1);
+  const back = diffView.parse(await (await get(`${path}?from=2&to=1`)).json());
+  assert.equal(back.diff.numbers['reasoning.total_chains'], { before: 1, after: 0, change: -1 });
+  const same = diffView.parse(await (await get(`${path}?from=2&to=2`)).json());
+  assert.equal(same.diff, { comparable: true, numbers: {}, words: {}, lists: {} });
+});
+
+test('answers 404 for a profile that does not exist and 422 for a version that is none', async () => {
+  const user = '/v1/users/versions/profile';
+  for (const path of ['/v1/users/nobody/profile', `${user}?version=3`, `${user}/diff?from=1&to=3`, '/v1/users/nobody/profile/diff?from=1&to=1']) {
+    const response = await get(path);
+    const problem = problemSchema.parse(await response.json());
+    assert.equal([response.status, problem.code], [problemCatalogue.profile_not_found.status, 'profile_not_found'], path);
+  }
+  for (const [query, pointer] of [
+    ['?version=0', '?/version'],
+    ['?version=1.5', '?/version'],
+    ['?version=x', '?/version'],
+    ['?version=99999999999', '?/version'],
+    ['?version=1&version=2', '?/version'],
+    ['?other=1', '?/other'],
+    ['/diff', '?/from'],
+    ['/diff?from=1', '?/to'],
+    ['/diff?from=0&to=1', '?/from'],
+  ] as const) {
+    const response = await get(user + query);
+    const problem = problemSchema.parse(await response.json());
+    assert.equal([response.status, problem.errors[0]?.pointer], [422, pointer], query);
+  }
+});
+
+test('makes many profiles of one person at once, each with a number of its own', async () => {
+  const jobs = await Promise.all(Array.from({ length: 8 }, () => finish({ kind: 'profile', user_id: 'many' })));
+  assert.equal([...new Set(jobs.map(({ status, attempts }) => `${status} ${attempts.length}`))], ['succeeded 1']);
+  const versions = jobs.flatMap((job) => outputsOf(profileOutput, job)).map(({ version }) => version);
+  assert.equal(versions.toSorted(), [1, 2, 3, 4, 5, 6, 7, 8]);
+});
+
+/** A profile job that waits for its time, changed by `sql` (`$1` is its id), and then let go. */
+async function finishChanged(user_id: string, sql: string): Promise<JobView> {
+  const not_before = new Date(Date.now() + 3_600_000).toISOString();
+  const response = await post({ kind: 'profile', user_id, not_before }, {});
+  const { id, links } = jobViewSchema.parse(await response.json());
+  await system.owner.query(sql, [id.slice(4)]);
+  await system.owner.query('UPDATE jobs SET not_before = now() WHERE id = $1', [id.slice(4)]);
+  return jobViewSchema.parse(await (await get(`${links.self}?wait=60`)).json());
+}
+
+test('stores no profile of a job that fails', async () => {
+  const job = await finishChanged('failed', `UPDATE jobs SET options = '{"time_window_days": "x"}' WHERE id = $1`);
+  assert.equal([job.status, job.error?.code, job.attempts.length], ['failed', 'profile_failed', 2]);
+  assert.is((await get('/v1/users/failed/profile')).status, 404);
+});
+
+test('stores no profile of a person who was erased meanwhile', async () => {
+  const job = await finishChanged(
+    'erased',
+    `INSERT INTO erasures (tenant_id, id, user_id) SELECT tenant_id, id, user_id FROM jobs WHERE id = $1`,
+  );
+  assert.equal([job.status, job.status_reason], ['canceled', 'erased']);
+  assert.is((await get('/v1/users/erased/profile')).status, 404);
+});
+
+const builder = { database, graph: createPostgresGraph(database), worker: 'test' };
+
+/** A profile job that is in our own hands. */
+async function claimProfile(userId: string): Promise<Claim> {
+  const [id, dispatchId, now] = [v7(), v7(), new Date()];
+  const job = {
+    tenantId: defaultTenantId,
+    id,
+    kind: 'profile',
+    modelVersion: profileVersion,
+    modelDigest: '',
+    class: 1,
+    status: 'queued',
+    userId,
+    customId: null,
+    metadata: {},
+    tags: [],
+    options: {},
+    storeInput: true,
+    texts: [],
+    characterCount: 0,
+    dispatchId,
+    notBefore: null,
+    deadlineAt: null,
+    createdAt: now.toISOString(),
+    expiresAt: new Date(now.getTime() + dayMs).toISOString(),
+    idempotency: null,
+  } as const;
+  await insertJobs(intake, [job]);
+  const jobs = [{ tenantId: defaultTenantId, id, dispatchId }];
+  const [claim] = await startJobs(database, { jobs, worker: 'test', leaseMs: 60_000, attemptsMax: 2 });
+  if (claim === undefined) throw new Error('the job was not to be had');
+  return claim;
+}
+
+test('stores no profile of an attempt that is canceled or no longer the one', async () => {
+  for (const change of [`status = 'canceling'`, 'attempt = attempt + 1'] as const) {
+    const claim = await claimProfile('held');
+    await system.owner.query(`UPDATE jobs SET ${change} WHERE id = $1`, [claim.id]);
+    assert.is(await makeProfile(builder, claim, new Date()), false, change);
+    assert.is((await get('/v1/users/held/profile')).status, 404);
+  }
+  const kept = await claimProfile('held');
+  assert.is(await makeProfile(builder, kept, new Date()), true);
+  assert.is(await makeProfile(builder, kept, new Date()), false);
+  const { rows } = await system.owner.query(`SELECT version, job_id FROM profiles WHERE user_id = 'held'`);
+  assert.equal(rows, [{ version: 1, job_id: kept.id }]);
+});
+
+test('has a profile for every job that succeeded and for no other', async () => {
+  const { rows } = await system.owner.query<{ user_id: string; status: string | null; profiles: number }>(
+    `SELECT j.user_id, j.status, count(p.version)::integer AS profiles FROM jobs j
+     FULL JOIN profiles p ON p.tenant_id = j.tenant_id AND p.job_id = j.id
+     WHERE j.kind = 'profile' OR j.id IS NULL GROUP BY j.id, j.user_id, j.status`,
+  );
+  assert.ok(rows.length > 20);
+  for (const row of rows) assert.is(row.profiles, row.status === 'succeeded' ? 1 : 0, JSON.stringify(row));
+});
+
+test.run();
