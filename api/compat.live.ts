@@ -96,7 +96,10 @@ test('analyses a text and answers with every field', async () => {
   assert.is(found.all_emotions[found.primary_emotion], found.primary_score);
   assert.is(found.emotions[0]?.label, found.primary_emotion);
   const job = jobViewSchema.parse(await (await get(`/v1/jobs/${found.job_id}`)).json());
-  assert.equal([job.status, job.ended_at, job.model.version], ['succeeded', found.timestamp, found.model_version]);
+  assert.equal(
+    [job.status, job.ended_at, job.model.version],
+    ['succeeded', found.timestamp, found.model_version],
+  );
 });
 
 test('takes each of the former contexts, and a body without one', async () => {
@@ -116,8 +119,14 @@ const texts = [
 ];
 
 test('answers a batch in the order of its texts', async () => {
-  const { results } = await body(batchSchema, await post('/api/emotions/batch', { user_id: 'user_0002', texts }));
-  assert.equal(results.map(({ index }) => index), [0, 1, 2, 3, 4]);
+  const { results } = await body(
+    batchSchema,
+    await post('/api/emotions/batch', { user_id: 'user_0002', texts }),
+  );
+  assert.equal(
+    results.map(({ index }) => index),
+    [0, 1, 2, 3, 4],
+  );
   for (const [index, text] of texts.entries()) {
     const { all_emotions } = await body(analyzeSchema, await analyze(text));
     const result = resultSchema.parse(results[index]);
@@ -127,12 +136,14 @@ test('answers a batch in the order of its texts', async () => {
 
 test('says of each text of a batch what became of it', async () => {
   const mixed = ['I am so happy today!', 'soma:fault:throw', 'Thank you so much!'];
-  const { results } = await body(batchSchema, await post('/api/emotions/batch', { user_id: 'u', texts: mixed }));
-  assert.equal(results.map((result) => ('error' in result ? result.error.code : result.primary_emotion)), [
-    'joy',
-    'preparation_failed',
-    'gratitude',
-  ]);
+  const { results } = await body(
+    batchSchema,
+    await post('/api/emotions/batch', { user_id: 'u', texts: mixed }),
+  );
+  assert.equal(
+    results.map((result) => ('error' in result ? result.error.code : result.primary_emotion)),
+    ['joy', 'preparation_failed', 'gratitude'],
+  );
   const failed = await analyze('soma:fault:throw');
   assert.is(failed.status, 409);
   assert.match(await failed.text(), '"code":"job_failed"');
@@ -155,11 +166,17 @@ const extract = (more: object = {}) =>
   post('/api/reasoning/extract', { user_id: 'user_0003', text: reason, ...more });
 
 test('extracts causes and counterfactuals, each if it is asked for', async () => {
-  const both = await body(extractSchema, await extract({ extract_causal: true, extract_counterfactual: true }));
+  const both = await body(
+    extractSchema,
+    await extract({ extract_causal: true, extract_counterfactual: true }),
+  );
   const [chain] = both.causal_chains;
   assert.match(chain?.cause.text ?? '', 'rained');
   assert.match(chain?.effect.text ?? '', 'cancelled');
-  assert.equal([both.reasoning_graph.edges.length, both.counterfactuals.length], [both.causal_chains.length, 1]);
+  assert.equal(
+    [both.reasoning_graph.edges.length, both.counterfactuals.length],
+    [both.causal_chains.length, 1],
+  );
   const causal = await body(extractSchema, await extract({ extract_counterfactual: false }));
   assert.equal([causal.causal_chains, causal.counterfactuals], [both.causal_chains, []]);
   const counterfactual = await body(extractSchema, await extract({ extract_causal: false }));
@@ -183,16 +200,25 @@ const graphSchema = z.strictObject({
 
 test('shows the history and the graph of a person', async () => {
   const { history, trajectory } = await body(historySchema, await get('/api/emotions/history/user_0002'));
-  assert.equal(history.map(({ item_index }) => item_index), [4, 3, 2, 1, 0]);
+  assert.equal(
+    history.map(({ item_index }) => item_index),
+    [4, 3, 2, 1, 0],
+  );
   assert.is(trajectory.data_points, 5);
   const { nodes, edges } = await body(graphSchema, await get('/api/reasoning/graph/user_0003'));
   assert.ok(nodes.length >= 3);
-  assert.ok(edges.some(({ evidence_count }) => evidence_count === 3), JSON.stringify(edges));
+  assert.ok(
+    edges.some(({ evidence_count }) => evidence_count === 3),
+    JSON.stringify(edges),
+  );
 });
 
 test('answers about an unknown user: 200 and nothing, and 404 for a profile', async () => {
   const unknown = encodeURIComponent(`nobody'"; --/😀`);
-  const { user_id, history, trajectory } = await body(historySchema, await get(`/api/emotions/history/${unknown}`));
+  const { user_id, history, trajectory } = await body(
+    historySchema,
+    await get(`/api/emotions/history/${unknown}`),
+  );
   assert.equal([user_id, history, trajectory.data_points], [`nobody'"; --/😀`, [], 0]);
   const { nodes, edges } = await body(graphSchema, await get(`/api/reasoning/graph/${unknown}`));
   assert.equal([nodes, edges], [[], []]);
@@ -236,7 +262,10 @@ test('makes a profile with what is asked for, and shows the newest', async () =>
     const { profile } = await body(generateSchema, await generate('user_0002', { time_window_days: days }));
     assert.is(Date.parse(profile.window.to) - Date.parse(profile.window.from), days * 86_400_000);
   }
-  const partly = await body(generateSchema, await generate('user_0002', { include_reasoning: false, include_knowledge_graph: false }));
+  const partly = await body(
+    generateSchema,
+    await generate('user_0002', { include_reasoning: false, include_knowledge_graph: false }),
+  );
   assert.equal([partly.profile.reasoning, partly.profile.knowledge_graph, partly.version], [null, null, 4]);
   const shown = z.object({ user_id: z.string(), version: z.int(), profile: profileSchema });
   const newest = await body(shown, await get('/api/profile/user_0002'));
@@ -246,7 +275,10 @@ test('makes a profile with what is asked for, and shows the newest', async () =>
 test('ignores fields that it does not know, on every former path', async () => {
   const unknown = { session_id: 's', options: { depth: 9 }, kind: 'x', input: 7, metadata: null };
   await body(analyzeSchema, await analyze('I like it', unknown));
-  await body(batchSchema, await post('/api/emotions/batch', { user_id: 'u', texts: ['I like it'], ...unknown }));
+  await body(
+    batchSchema,
+    await post('/api/emotions/batch', { user_id: 'u', texts: ['I like it'], ...unknown }),
+  );
   await body(extractSchema, await extract(unknown));
   await body(generateSchema, await post('/api/profile/generate', { user_id: 'u', ...unknown }));
   for (const path of ['/api/emotions/history/u', '/api/reasoning/graph/u', '/api/profile/u'] as const)
@@ -277,7 +309,11 @@ test('refuses what it cannot take, with pointers into the body that was sent', a
     const response = await post(path, sent);
     const about = `${path} ${pointer}`;
     assert.is(response.status, 422, about);
-    const problem = z.object({ code: z.string(), detail: z.string(), errors: z.array(z.object({ pointer: z.string() })) });
+    const problem = z.object({
+      code: z.string(),
+      detail: z.string(),
+      errors: z.array(z.object({ pointer: z.string() })),
+    });
     const { code, detail, errors } = problem.parse(await response.json());
     assert.equal([code, errors[0]?.pointer], ['invalid_request', pointer], about);
     assert.ok(detail.startsWith(`${pointer}: `), detail);
@@ -285,7 +321,12 @@ test('refuses what it cannot take, with pointers into the body that was sent', a
 });
 
 test('answers 405 with the method that is allowed, on every former path', async () => {
-  for (const path of ['/api/emotions/analyze', '/api/emotions/batch', '/api/reasoning/extract', '/api/profile/generate'] as const) {
+  for (const path of [
+    '/api/emotions/analyze',
+    '/api/emotions/batch',
+    '/api/reasoning/extract',
+    '/api/profile/generate',
+  ] as const) {
     const response = await fetch(api.address + path, { method: 'PUT' });
     assert.equal([response.status, response.headers.get('allow')], [405, 'POST'], path);
   }

@@ -59,9 +59,7 @@ export async function showHistory(
     data: page.slice(0, range.limit),
     has_more: page.length > range.limit,
     // Oldest first, so that texts of one job, which have the same time, keep their order.
-    trajectory: trajectoryOf(
-      all.toReversed().map((entry) => ({ ...entry, at: new Date(entry.timestamp) })),
-    ),
+    trajectory: trajectoryOf(all.toReversed().map((entry) => ({ ...entry, at: new Date(entry.timestamp) }))),
   };
 }
 

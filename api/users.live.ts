@@ -174,7 +174,11 @@ test('bounds a history by the times that its entries show, inclusive', async () 
   assert.ok(within.length > 0);
   assert.equal([ranged.trajectory.data_points, ranged.trajectory.days_analyzed], [within.length, 3]);
   const offset = encodeURIComponent(from.replace('Z', '+00:00'));
-  const paged = await answer(historySchema, 'moody', `/emotions?limit=2&from=${offset}&to=${to}&after=${placeOf(within[0])}`);
+  const paged = await answer(
+    historySchema,
+    'moody',
+    `/emotions?limit=2&from=${offset}&to=${to}&after=${placeOf(within[0])}`,
+  );
   assert.equal(paged.data, within.slice(1, 3));
   const none = await answer(historySchema, 'moody', `/emotions?from=${to}&to=${from}`);
   assert.equal([none.data, none.trajectory.data_points], [[], 0]);
@@ -199,7 +203,11 @@ test('refuses a history query with a pointer to what is wrong', async () => {
     ['after=job_x%27;--:0', '?/after'],
     ['colour=red', '?/colour'],
   ] as const) {
-    assert.equal(await problemOf(await ask('moody', `/emotions?${query}`)), [422, 'invalid_request', [pointer]], query);
+    assert.equal(
+      await problemOf(await ask('moody', `/emotions?${query}`)),
+      [422, 'invalid_request', [pointer]],
+      query,
+    );
   }
 });
 
@@ -209,8 +217,20 @@ test('shows a text in the history of its person as soon as its job has ended', a
   const { data } = await answer(historySchema, 'fresh', '/emotions');
   const outputs = outputsOf(z.looseObject({ primary_emotion: z.string(), valence: z.number() }), job);
   assert.equal(
-    data.map(({ job_id, item_index, primary_emotion, valence }) => ({ job_id, item_index, primary_emotion, valence })),
-    outputs.map(({ primary_emotion, valence }, item_index) => ({ job_id: job.id, item_index, primary_emotion, valence })).reverse(),
+    data.map(({ job_id, item_index, primary_emotion, valence }) => ({
+      job_id,
+      item_index,
+      primary_emotion,
+      valence,
+    })),
+    outputs
+      .map(({ primary_emotion, valence }, item_index) => ({
+        job_id: job.id,
+        item_index,
+        primary_emotion,
+        valence,
+      }))
+      .reverse(),
   );
   assert.is(data[0]?.timestamp, job.created_at);
 });
@@ -242,7 +262,11 @@ const facts: readonly Fact[] = [
 
 /** Puts facts into the graph of a person, as of one job. */
 async function state(userId: string, stated: readonly Fact[]): Promise<void> {
-  const rows = stated.map((fact, ordinal) => ({ ...fact, ordinal, strength_ppm: Math.round(fact.strength * 1e6) }));
+  const rows = stated.map((fact, ordinal) => ({
+    ...fact,
+    ordinal,
+    strength_ppm: Math.round(fact.strength * 1e6),
+  }));
   await database.query(
     `INSERT INTO facts (tenant_id, job_id, item_index, ordinal, user_id, type, source, target, relation, strength_ppm, at)
      SELECT $1, $2, 0, ordinal, $3, type, source, target, relation, strength_ppm, now() FROM json_to_recordset($4)
@@ -298,27 +322,41 @@ test('shows the whole graph and what surrounds a node', async () => {
 test('shows the strongest paths, and the shortest', async () => {
   const ends = `from=${concept('stress')}&to=${concept('error')}`;
   const { paths, explanation, confounders } = await answer(pathsSchema, 'thinker', `/graph/paths?${ends}`);
-  assert.equal(paths.map(({ nodes }) => nodes), [
-    ['stress', 'insomnia', 'fatigue', 'error'].map(concept),
-    ['stress', 'fatigue', 'error'].map(concept),
-  ]);
+  assert.equal(
+    paths.map(({ nodes }) => nodes),
+    [['stress', 'insomnia', 'fatigue', 'error'].map(concept), ['stress', 'fatigue', 'error'].map(concept)],
+  );
   for (const { strength, edges } of paths)
-    assert.is(strength, edges.reduce((product, edge) => product * edge.strength, 1));
+    assert.is(
+      strength,
+      edges.reduce((product, edge) => product * edge.strength, 1),
+    );
   assert.equal(explanation, { exists: true, direct: false, path_count: 2 });
   assert.equal(confounders.confounders, [{ node: concept('fatigue') }, { node: concept('insomnia') }]);
   const shortest = await answer(pathsSchema, 'thinker', `/graph/paths?${ends}&shortest=true`);
   assert.equal(shortest.paths, paths.slice(1));
   const short = await answer(pathsSchema, 'thinker', `/graph/paths?${ends}&depth=2`);
   assert.equal(short.paths, paths.slice(1));
-  const back = await answer(pathsSchema, 'thinker', `/graph/paths?from=${concept('error')}&to=${concept('stress')}&shortest=true`);
+  const back = await answer(
+    pathsSchema,
+    'thinker',
+    `/graph/paths?from=${concept('error')}&to=${concept('stress')}&shortest=true`,
+  );
   assert.equal([back.paths, back.explanation.exists], [[], false]);
 });
 
 test('finds nodes by a part of their name, and what is joined to one', async () => {
   const found = await answer(searchSchema, 'thinker', '/graph/search?q=ER');
-  assert.equal(found.nodes.map(({ key }) => key), ['error', 'exercise'].map(concept));
+  assert.equal(
+    found.nodes.map(({ key }) => key),
+    ['error', 'exercise'].map(concept),
+  );
   assert.equal((await answer(searchSchema, 'thinker', '/graph/search?q=e&limit=1')).nodes.length, 1);
-  const { neighbours } = await answer(neighboursSchema, 'thinker', `/graph/neighbours?node=${concept('stress')}`);
+  const { neighbours } = await answer(
+    neighboursSchema,
+    'thinker',
+    `/graph/neighbours?node=${concept('stress')}`,
+  );
   assert.equal(
     neighbours.map(({ node, direction, edge }) => [node.name, direction, edge.strength]),
     [
@@ -336,16 +374,26 @@ test('measures a graph', async () => {
   assert.equal([stats['store'], stats['nodes'], stats['edges']], ['postgres', 6, 11]);
   assert.equal(stats['edges_by_type'], { causes: 6, mentions: 5 });
   const { contradictions } = await answer(
-    z.object({ contradictions: z.array(z.object({ type: z.string(), nodes: z.array(z.string()), strength: z.number() })) }),
+    z.object({
+      contradictions: z.array(
+        z.object({ type: z.string(), nodes: z.array(z.string()), strength: z.number() }),
+      ),
+    }),
     'thinker',
     '/graph/contradictions',
   );
-  assert.equal(contradictions.map(({ type, nodes }) => [type, nodes.length]), [
-    ['causal_cycle', 3],
-    ['mutual_causation', 2],
-  ]);
+  assert.equal(
+    contradictions.map(({ type, nodes }) => [type, nodes.length]),
+    [
+      ['causal_cycle', 3],
+      ['mutual_causation', 2],
+    ],
+  );
   const { communities, modularity } = await answer(
-    z.object({ communities: z.array(z.object({ label: z.string(), nodes: z.array(z.string()) })), modularity: z.number() }),
+    z.object({
+      communities: z.array(z.object({ label: z.string(), nodes: z.array(z.string()) })),
+      modularity: z.number(),
+    }),
     'thinker',
     '/graph/communities',
   );
@@ -353,7 +401,9 @@ test('measures a graph', async () => {
 });
 
 const whatIfSchema = z.object({
-  effects: z.array(z.object({ node: z.string(), estimate: z.number(), paths: z.int(), strongest: z.array(z.string()) })),
+  effects: z.array(
+    z.object({ node: z.string(), estimate: z.number(), paths: z.int(), strongest: z.array(z.string()) }),
+  ),
   assumptions: z.array(z.string()).min(1),
 });
 
@@ -361,12 +411,15 @@ test('estimates what a change would do, with its sign and its assumptions', asyn
   const response = await ask('thinker', '/graph/what-if', asJson({ node: concept('exercise'), change: 1 }));
   assert.is(response.status, 200);
   const { effects } = whatIfSchema.parse(await response.json());
-  assert.equal(effects.find(({ node }) => node === concept('stress')), {
-    node: concept('stress'),
-    estimate: -0.5,
-    paths: 1,
-    strongest: [concept('exercise'), concept('stress')],
-  });
+  assert.equal(
+    effects.find(({ node }) => node === concept('stress')),
+    {
+      node: concept('stress'),
+      estimate: -0.5,
+      paths: 1,
+      strongest: [concept('exercise'), concept('stress')],
+    },
+  );
   assert.ok(effects.every(({ estimate }) => estimate < 0 && estimate >= -1));
   const nothing = await ask('thinker', '/graph/what-if', asJson({ node: concept('moon'), change: 1 }));
   assert.equal(whatIfSchema.parse(await nothing.json()).effects, []);
@@ -443,7 +496,15 @@ const everyGet = [
 test('answers about an unknown user with nothing', async () => {
   for (const path of everyGet) {
     const body = await answer(z.looseObject({ user_id: z.string() }), 'nobody at all', path);
-    for (const name of ['data', 'nodes', 'edges', 'paths', 'neighbours', 'communities', 'contradictions'] as const)
+    for (const name of [
+      'data',
+      'nodes',
+      'edges',
+      'paths',
+      'neighbours',
+      'communities',
+      'contradictions',
+    ] as const)
       assert.ok(isNothing(body[name]), `${path} ${name}`);
     assert.is(body.user_id, 'nobody at all');
   }
@@ -464,8 +525,14 @@ test('takes a user id with quotes, Cypher, SQL and slashes as a name like any ot
   }
   assert.is((await answer(graphSchema, nasty, '/graph')).edges.length, 2);
   const job = await finish({ kind: 'emotion', user_id: nasty, input: { text: 'I am so happy today!' } });
-  assert.equal((await answer(historySchema, nasty, '/emotions')).data.map(({ job_id }) => job_id), [job.id]);
-  const { rows } = await system.owner.query('SELECT count(*)::integer > 0 AS there FROM facts WHERE user_id = $1', [nasty]);
+  assert.equal(
+    (await answer(historySchema, nasty, '/emotions')).data.map(({ job_id }) => job_id),
+    [job.id],
+  );
+  const { rows } = await system.owner.query(
+    'SELECT count(*)::integer > 0 AS there FROM facts WHERE user_id = $1',
+    [nasty],
+  );
   assert.equal(rows, [{ there: true }]);
 });
 
@@ -520,9 +587,10 @@ test('reasons about a text and puts what causes what into the graph of its perso
   const ends = [conceptKey(chain?.cause.text ?? ''), conceptKey(chain?.effect.text ?? '')] as const;
   const path = `/graph/paths?from=${encodeURIComponent(ends[0] ?? '')}&to=${encodeURIComponent(ends[1] ?? '')}`;
   const { paths } = await answer(pathsSchema, 'reasoner', path);
-  assert.equal(paths.map(({ edges }) => edges.map(({ evidence_count, analyses }) => [evidence_count, analyses])), [
-    [[1, [`${job.id.slice(4)}:0`]]],
-  ]);
+  assert.equal(
+    paths.map(({ edges }) => edges.map(({ evidence_count, analyses }) => [evidence_count, analyses])),
+    [[[1, [`${job.id.slice(4)}:0`]]]],
+  );
   await finish(body);
   const again = await answer(pathsSchema, 'reasoner', path);
   assert.equal([again.paths[0]?.edges[0]?.evidence_count, again.paths[0]?.strength], [2, paths[0]?.strength]);
@@ -533,7 +601,9 @@ test('reasons about a text and puts what causes what into the graph of its perso
 
 test('reads a hundred sentences of one item', async () => {
   const sentences = Array.from({ length: 100 }, (_, index) =>
-    index % 2 === 0 ? `Street number ${index} was closed because a tree had fallen.` : `My house has ${index} windows.`,
+    index % 2 === 0
+      ? `Street number ${index} was closed because a tree had fallen.`
+      : `My house has ${index} windows.`,
   );
   const text = sentences.join(' ');
   const [output] = outputsOf(reasoningSchema, await finish({ kind: 'reasoning', input: { text } }));
@@ -546,13 +616,22 @@ test('reads a hundred sentences of one item', async () => {
     z.looseObject({ sentences: z.array(spanSchema), truncated: z.boolean() }),
     await finish({ kind: 'emotion', input: { text }, options }),
   );
-  assert.equal([felt[0]?.sentences.map(({ text: sentence }) => sentence), felt[0]?.truncated], [sentences, false]);
+  assert.equal(
+    [felt[0]?.sentences.map(({ text: sentence }) => sentence), felt[0]?.truncated],
+    [sentences, false],
+  );
 });
 
 test('embeds texts as vectors of length 1, near where the meaning is', async () => {
-  const texts = ['A dog runs in the park.', 'A puppy is running on the grass.', 'The interest rate was raised by the bank.'];
+  const texts = [
+    'A dog runs in the park.',
+    'A puppy is running on the grass.',
+    'The interest rate was raised by the bank.',
+  ];
   const job = await finish({ kind: 'embedding', input: { texts } });
-  const vectors = outputsOf(z.looseObject({ embedding: z.array(z.number()) }), job).map(({ embedding }) => embedding);
+  const vectors = outputsOf(z.looseObject({ embedding: z.array(z.number()) }), job).map(
+    ({ embedding }) => embedding,
+  );
   const dot = (a: readonly number[] = [], b: readonly number[] = []) =>
     a.reduce((total, value, index) => total + value * (b[index] ?? 0), 0);
   for (const vector of vectors) assert.ok(vector.length === 384 && Math.abs(dot(vector, vector) - 1) < 1e-3);
@@ -561,14 +640,23 @@ test('embeds texts as vectors of length 1, near where the meaning is', async () 
 });
 
 test('answers a text in another language with the language and a warning', async () => {
-  const texts = ['今天我非常高兴,谢谢你', 'Ich bin heute nicht zur Arbeit gegangen, weil es sehr stark geregnet hat und ich krank war.'];
+  const texts = [
+    '今天我非常高兴,谢谢你',
+    'Ich bin heute nicht zur Arbeit gegangen, weil es sehr stark geregnet hat und ich krank war.',
+  ];
   for (const kind of ['emotion', 'reasoning'] as const) {
     const outputs = outputsOf(
       z.looseObject({ language: z.string(), warnings: z.array(z.object({ code: z.string() })) }),
       await finish({ kind, input: { texts: [...texts, 'I am here because you are.'] } }),
     );
-    assert.equal(outputs.map(({ language }) => language), ['zh', 'de', 'en'], kind);
-    const warned = outputs.map(({ warnings }) => warnings.some(({ code }) => code === 'language_not_english'));
+    assert.equal(
+      outputs.map(({ language }) => language),
+      ['zh', 'de', 'en'],
+      kind,
+    );
+    const warned = outputs.map(({ warnings }) =>
+      warnings.some(({ code }) => code === 'language_not_english'),
+    );
     assert.equal(warned, [true, true, false], kind);
   }
 });

@@ -47,7 +47,10 @@ function startProfiler(): GuardedProcess {
 const dayMs = 86_400_000;
 await system.owner.query(`SELECT ensure_partitions((now() - interval '2 months')::date, 4)`);
 
-async function post(body: unknown, headers: Record<string, string> = { prefer: 'wait=60' }): Promise<Response> {
+async function post(
+  body: unknown,
+  headers: Record<string, string> = { prefer: 'wait=60' },
+): Promise<Response> {
   return fetch(`${api.address}/v1/jobs`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...headers },
@@ -89,9 +92,24 @@ const refusals: readonly (readonly [name: string, body: object, pointer: string,
   ['an unknown option', asProfile({ options: { depth: 3 } }), '/options/depth', 'unknown_field'],
   ['no days', asProfile({ options: { time_window_days: 0 } }), '/options/time_window_days', 'too_small'],
   ['366 days', asProfile({ options: { time_window_days: 366 } }), '/options/time_window_days', 'too_big'],
-  ['half a day', asProfile({ options: { time_window_days: 0.5 } }), '/options/time_window_days', 'invalid_type'],
-  ['days in words', asProfile({ options: { time_window_days: '7' } }), '/options/time_window_days', 'invalid_type'],
-  ['a flag in words', asProfile({ options: { include_emotions: 'no' } }), '/options/include_emotions', 'invalid_type'],
+  [
+    'half a day',
+    asProfile({ options: { time_window_days: 0.5 } }),
+    '/options/time_window_days',
+    'invalid_type',
+  ],
+  [
+    'days in words',
+    asProfile({ options: { time_window_days: '7' } }),
+    '/options/time_window_days',
+    'invalid_type',
+  ],
+  [
+    'a flag in words',
+    asProfile({ options: { include_emotions: 'no' } }),
+    '/options/include_emotions',
+    'invalid_type',
+  ],
   ['another model', asProfile({ model: 'profile@9' }), '/model', 'unknown_model'],
 ];
 for (const [name, body, pointer, code] of refusals) {
@@ -146,7 +164,9 @@ test('adds up to what was submitted', async () => {
   await finish({ kind: 'emotion', user_id: 'somebody else', input: { text: 'I am proud of you.' } });
   const profile = await profileOf(user_id);
   assert.is(profile.version, 1);
-  const points = felt.flatMap((job) => outputsOf(emotionSchema, job).map((output) => ({ ...output, at: madeAt(job) })));
+  const points = felt.flatMap((job) =>
+    outputsOf(emotionSchema, job).map((output) => ({ ...output, at: madeAt(job) })),
+  );
   assert.is(points.length, feelings.length);
   assert.equal(profile.emotions, trajectoryOf(points));
 
@@ -156,8 +176,14 @@ test('adds up to what was submitted', async () => {
   assert.is(profile.reasoning?.total_chains, chains.length);
   assert.is(sum(Object.values(profile.reasoning?.types ?? {})), chains.length);
   assert.is(sum(Object.values(profile.reasoning?.relations ?? {})), chains.length);
-  assert.is(sum(profile.reasoning?.strongest_chains.map(({ evidence_count }) => evidence_count) ?? []), chains.length);
-  assert.is(profile.reasoning?.counterfactuals, sum(outputs.map(({ counterfactuals }) => counterfactuals.length)));
+  assert.is(
+    sum(profile.reasoning?.strongest_chains.map(({ evidence_count }) => evidence_count) ?? []),
+    chains.length,
+  );
+  assert.is(
+    profile.reasoning?.counterfactuals,
+    sum(outputs.map(({ counterfactuals }) => counterfactuals.length)),
+  );
 
   assert.equal(profile.coverage, {
     emotion_analyses: points.length,
@@ -195,7 +221,10 @@ test('leaves out what is not to be included', async () => {
   for (const flag of all) {
     const profile = await profileOf('sums', Object.fromEntries(all.map((name) => [name, name === flag])));
     const sections = [profile.emotions, profile.reasoning, profile.knowledge_graph];
-    assert.equal(sections.map((section) => section !== null), all.map((name) => name === flag));
+    assert.equal(
+      sections.map((section) => section !== null),
+      all.map((name) => name === flag),
+    );
     const { emotion_analyses: emotions, reasoning_analyses: reasoned } = profile.coverage;
     assert.equal([emotions > 0, reasoned > 0], [flag === 'include_emotions', flag === 'include_reasoning']);
   }
@@ -218,7 +247,11 @@ test('reads the window that was asked for and nothing older', async () => {
     [365, 5],
   ] as const) {
     const { coverage, emotions, window } = await profileOf('aged', { time_window_days: days });
-    assert.equal([coverage.emotion_analyses, emotions?.data_points, coverage.days], [count, count, count], `${days} days`);
+    assert.equal(
+      [coverage.emotion_analyses, emotions?.data_points, coverage.days],
+      [count, count, count],
+      `${days} days`,
+    );
     assert.is(Date.parse(window.to) - Date.parse(window.from), days * dayMs);
   }
 });
@@ -243,11 +276,19 @@ test('keeps every version, each under its own ETag', async () => {
 
   await finish({ kind: 'reasoning', user_id, input: { text: reasons[0] } });
   made.push(await profileOf(user_id));
-  assert.equal(made.map(({ version }) => version), [1, 2]);
+  assert.equal(
+    made.map(({ version }) => version),
+    [1, 2],
+  );
   const changed = await get(path, { 'if-none-match': tag });
   assert.is(changed.status, 200);
   assert.is.not(changed.headers.get('etag'), tag);
-  const view = z.object({ user_id: z.string(), version: z.int(), created_at: z.iso.datetime(), profile: profileOutput });
+  const view = z.object({
+    user_id: z.string(),
+    version: z.int(),
+    created_at: z.iso.datetime(),
+    profile: profileOutput,
+  });
   const newest = view.parse(await changed.json());
   assert.equal([newest.user_id, newest.version, newest.profile], [user_id, 2, made[1]]);
   const old = await get(`${path}?version=1`);
@@ -273,10 +314,19 @@ test('says what changed from one version to another', async () => {
 
 test('answers 404 for a profile that does not exist and 422 for a version that is none', async () => {
   const user = '/v1/users/versions/profile';
-  for (const path of ['/v1/users/nobody/profile', `${user}?version=3`, `${user}/diff?from=1&to=3`, '/v1/users/nobody/profile/diff?from=1&to=1']) {
+  for (const path of [
+    '/v1/users/nobody/profile',
+    `${user}?version=3`,
+    `${user}/diff?from=1&to=3`,
+    '/v1/users/nobody/profile/diff?from=1&to=1',
+  ]) {
     const response = await get(path);
     const problem = problemSchema.parse(await response.json());
-    assert.equal([response.status, problem.code], [problemCatalogue.profile_not_found.status, 'profile_not_found'], path);
+    assert.equal(
+      [response.status, problem.code],
+      [problemCatalogue.profile_not_found.status, 'profile_not_found'],
+      path,
+    );
   }
   for (const [query, pointer] of [
     ['?version=0', '?/version'],
@@ -296,8 +346,13 @@ test('answers 404 for a profile that does not exist and 422 for a version that i
 });
 
 test('makes many profiles of one person at once, each with a number of its own', async () => {
-  const jobs = await Promise.all(Array.from({ length: 8 }, () => finish({ kind: 'profile', user_id: 'many' })));
-  assert.equal([...new Set(jobs.map(({ status, attempts }) => `${status} ${attempts.length}`))], ['succeeded 1']);
+  const jobs = await Promise.all(
+    Array.from({ length: 8 }, () => finish({ kind: 'profile', user_id: 'many' })),
+  );
+  assert.equal(
+    [...new Set(jobs.map(({ status, attempts }) => `${status} ${attempts.length}`))],
+    ['succeeded 1'],
+  );
   const versions = jobs.flatMap((job) => outputsOf(profileOutput, job)).map(({ version }) => version);
   assert.equal(versions.toSorted(), [1, 2, 3, 4, 5, 6, 7, 8]);
 });
@@ -313,7 +368,10 @@ async function finishChanged(user_id: string, sql: string): Promise<JobView> {
 }
 
 test('stores no profile of a job that fails', async () => {
-  const job = await finishChanged('failed', `UPDATE jobs SET options = '{"time_window_days": "x"}' WHERE id = $1`);
+  const job = await finishChanged(
+    'failed',
+    `UPDATE jobs SET options = '{"time_window_days": "x"}' WHERE id = $1`,
+  );
   assert.equal([job.status, job.error?.code, job.attempts.length], ['failed', 'profile_failed', 2]);
   assert.is((await get('/v1/users/failed/profile')).status, 404);
 });

@@ -3,6 +3,7 @@
 
 import { type Request, type Response, Router } from 'express';
 import { z } from 'zod';
+import type { NewJob } from '../../db/submissions.ts';
 import { defaultTenantId, isTerminal, limits } from '../../shared/job.ts';
 import { ProblemError } from '../../shared/problem.ts';
 import { hangUp, recordAndWait } from '../await-job.ts';
@@ -12,9 +13,9 @@ import { toNewJob } from '../job-request.ts';
 import type { JobView } from '../job-view.ts';
 import { refuseMethod } from '../problem-handler.ts';
 import { parseJson, readBody } from '../read-json.ts';
-import { validate } from '../validate.ts';
+import { invalidRequest, validate } from '../validate.ts';
 import { sendJob } from './jobs.ts';
-import { findProfile, readPerson, toProfileView } from './users.ts';
+import { findProfile, type Person, readPerson, toEdgeView, toProfileView } from './users.ts';
 
 const waitSeconds = 10;
 
@@ -42,13 +43,19 @@ export const generateBody = z.looseObject({
 });
 
 export function compatRoutes(context: Context): Router {
-  const router = Router();
+  const router = Router({ caseSensitive: true });
   const body = readBody(context.config.BODY_BYTES_MAX);
   const post = (path: string, answer: (request: Request) => Promise<Answer>): void => {
     router
       .route(path)
       .post(...body, async (request, response) => send(response, await answer(request)))
       .all(refuseMethod('POST'));
+  };
+  const get = (path: string, answer: (person: Person) => Promise<object>): void => {
+    router
+      .route(path)
+      .get(async (request, response) => response.json(await answer(readPerson(request))))
+      .all(refuseMethod('GET'));
   };
   const run = (request: Request, job: Record<string, unknown>): Promise<JobView> =>
     runJob(context, request, job);
@@ -86,19 +93,15 @@ export function compatRoutes(context: Context): Router {
     return { job, body: () => toProfileBody(user_id, job) };
   });
 
-  router.get('/api/emotions/history/:user_id', async (request, response) => {
-    const person = readPerson(request);
+  get('/api/emotions/history/:user_id', async (person) => {
     const { data, trajectory } = await showHistory(context, person, { limit: 100 });
-    response.json({ user_id: person.userId, history: data, trajectory });
+    return { user_id: person.userId, history: data, trajectory };
   });
-  router.get('/api/reasoning/graph/:user_id', async (request, response) => {
-    const person = readPerson(request);
+  get('/api/reasoning/graph/:user_id', async (person) => {
     const { nodes, edges } = await context.graph.subgraph({ ...person, limit: 1000 });
-    response.json({ user_id: person.userId, nodes, edges });
+    return { user_id: person.userId, nodes, edges: edges.map(toEdgeView) };
   });
-  router.get('/api/profile/:user_id', async (request, response) => {
-    response.json(toProfileView(await findProfile(context, readPerson(request))));
-  });
+  get('/api/profile/:user_id', async (person) => toProfileView(await findProfile(context, person)));
   return router;
 }
 
@@ -120,8 +123,20 @@ function send(response: Response, { job, body }: Answer): void {
 async function runJob(context: Context, request: Request, job: Record<string, unknown>): Promise<JobView> {
   const owner = { tenantId: defaultTenantId, registry: context.registry, idempotencyKey: undefined };
   const signal = request.res === undefined ? new AbortController().signal : hangUp(request.res);
-  const { view } = await recordAndWait(context, toNewJob(job, owner), { waitSeconds, signal });
+  const newJob = toFormerJob(() => toNewJob(job, owner));
+  const { view } = await recordAndWait(context, newJob, { waitSeconds, signal });
   return view;
+}
+
+/** The former bodies have texts and options at the top, so the pointers to what is wrong with them start there. */
+function toFormerJob(make: () => NewJob): NewJob {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof ProblemError)) throw error;
+    const pointerOf = (pointer: string) => pointer.replace(/^\/(input|options)(?=\/)/, '');
+    throw invalidRequest(error.errors.map((fault) => ({ ...fault, pointer: pointerOf(fault.pointer) })));
+  }
 }
 
 const emotionOutput = z.looseObject({

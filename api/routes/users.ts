@@ -16,7 +16,7 @@ import { refuseMethod } from '../problem-handler.ts';
 import { parseJson, readBody } from '../read-json.ts';
 import { invalidRequest, validate } from '../validate.ts';
 
-interface Person {
+export interface Person {
   readonly tenantId: string;
   readonly userId: string;
 }
@@ -214,7 +214,8 @@ const showWhatIf: Show = async ({ graph }, person, request, response) => {
   response.json({ user_id: person.userId, ...toSnakeCase(measures.whatIf(edges, intervention)) });
 };
 
-function toEdgeView(edge: GraphEdge) {
+/** What a client sees of an edge, here and on the former path. */
+export function toEdgeView(edge: GraphEdge) {
   return {
     source: edge.source,
     target: edge.target,
