@@ -11,7 +11,7 @@ import { packageRoot } from '../shared/config.ts';
 import { historyEntrySchema } from './history.ts';
 import { jobViewSchema } from './job-view.ts';
 
-const system = await createLiveSystem({ FAULT_INJECTION: 'true' });
+const system = await createLiveSystem({ FAULT_INJECTION: 'true', NEO4J_URL: '' });
 const profilers: GuardedProcess[] = [];
 const [api] = await Promise.all([system.start('api'), system.start('analysis'), system.start('dispatcher')]);
 test.after(async () => {
@@ -327,7 +327,7 @@ test('answers 405 with the method that is allowed, on every former path', async 
     '/api/reasoning/extract',
     '/api/profile/generate',
   ] as const) {
-    const response = await fetch(api.address + path, { method: 'PUT' });
+    const response = await fetch(api.address + path, { method: 'PUT', signal: AbortSignal.timeout(70_000) });
     assert.equal([response.status, response.headers.get('allow')], [405, 'POST'], path);
   }
   for (const path of ['/api/emotions/history/u', '/api/reasoning/graph/u', '/api/profile/u'] as const) {

@@ -10,7 +10,7 @@ import { createLiveSystem } from '../scripts/live-system.ts';
 import { type Fact, selfKey } from '../shared/fact.ts';
 import { defaultTenantId } from '../shared/job.ts';
 
-const system = await createLiveSystem();
+const system = await createLiveSystem({ NEO4J_URL: '' });
 const database = createPool(system.databaseUrl, { role: 'worker', max: 2 });
 const api = await system.start('api');
 test.after(async () => {

@@ -2,7 +2,9 @@
 
 import { z } from 'zod';
 import { asTenant } from '../db/client.ts';
+import { wantsAnomalyFlags } from '../db/tenant-settings.ts';
 import { type HistoryPlace, listHistory } from '../db/users.ts';
+import { anomalySchema, findAnomaly } from '../models/analytics/anomaly.ts';
 import { type Trajectory, trajectoryOf } from '../models/analytics/trajectory.ts';
 import { formatJobId, uuidTime } from '../shared/job.ts';
 import type { Context } from './context.ts';
@@ -29,6 +31,11 @@ export const historyEntrySchema = z.object({
   arousal: z.number(),
   intensity: z.number(),
   confidence: z.number(),
+  anomaly: anomalySchema
+    .optional()
+    .describe(
+      'How far from what is usual for the person; only for tenants that asked for it, from the eighth analysis on',
+    ),
 });
 
 export type HistoryEntry = z.output<typeof historyEntrySchema>;
@@ -51,16 +58,25 @@ export async function showHistory(
 ): Promise<{ data: HistoryEntry[]; has_more: boolean; trajectory: Trajectory }> {
   const { from, to } = range;
   const all = await listEntries(context, person, { from, to, limit: trajectoryPointsMax });
+  const flagged = await wantsAnomalyFlags(context.system, person.tenantId);
   const page =
     range.after === undefined
       ? all
       : await listEntries(context, person, { ...range, limit: range.limit + 1 });
   return {
-    data: page.slice(0, range.limit),
+    data: page.slice(0, range.limit).map((entry) => (flagged ? withAnomaly(entry, all) : entry)),
     has_more: page.length > range.limit,
     // Oldest first, so that texts of one job, which have the same time, keep their order.
     trajectory: trajectoryOf(all.toReversed().map((entry) => ({ ...entry, at: new Date(entry.timestamp) }))),
   };
+}
+
+/** The entry beside what the analyses before it make usual. */
+function withAnomaly(entry: HistoryEntry, all: readonly HistoryEntry[]): HistoryEntry {
+  const before = all.filter(({ timestamp }) => timestamp < entry.timestamp);
+  const baseline = trajectoryOf(before.map((earlier) => ({ ...earlier, at: new Date(earlier.timestamp) })));
+  const anomaly = findAnomaly(entry, baseline, { optedIn: true });
+  return anomaly === undefined ? entry : { ...entry, anomaly };
 }
 
 async function listEntries(

@@ -9,7 +9,7 @@ import { readConfig } from '../shared/config.ts';
 import { conceptKey } from '../shared/fact.ts';
 import { type JobView, jobViewSchema } from './job-view.ts';
 
-const system = await createLiveSystem();
+const system = await createLiveSystem({ NEO4J_URL: '' });
 const [api] = await Promise.all([system.start('api'), system.start('analysis'), system.start('dispatcher')]);
 test.after(() => system.close());
 

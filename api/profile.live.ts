@@ -105,6 +105,8 @@ test('keeps every version, each under its own ETag', async () => {
   const first = await get(path);
   const tag = first.headers.get('etag') ?? '';
   assert.match(tag, /^"[^"]+"$/);
+  for (const known of [`W/${tag}`, `"other", ${tag}`, '*'] as const)
+    assert.is((await get(path, { 'if-none-match': known })).status, 304, known);
   const unchanged = await get(path, { 'if-none-match': tag });
   assert.equal([unchanged.status, await unchanged.text(), unchanged.headers.get('etag')], [304, '', tag]);
 

@@ -21,6 +21,7 @@ export const tenants = pgTable('tenants', {
   id: uuid('id').primaryKey(),
   name: text('name').notNull(),
   createdAt: moment('created_at').notNull(),
+  anomalyFlags: boolean('anomaly_flags').notNull(),
 });
 
 export const jobs = pgTable(

@@ -64,7 +64,9 @@ const liveTestsMayImport = [
 
 function isAllowed(source: SourceFile, path: string): boolean {
   const own = `${source.room}/`;
-  const live = /\.(live|fault)\.ts$|^bench\/faults\/|^bench\/graph\.ts$/.test(source.path) ? liveTestsMayImport : [];
+  const live = /\.(live|fault)\.ts$|^bench\/faults\/|^bench\/graph\.ts$/.test(source.path)
+    ? liveTestsMayImport
+    : [];
   return [own, ...(mayImport[source.room] ?? []), ...live].some((entry) =>
     entry.endsWith('/') ? path.startsWith(entry) : path === entry,
   );

@@ -92,12 +92,18 @@ const showProfile: Show = async (context, person, request, response) => {
   const found = await findProfile(context, person, query.version);
   const tag = `"profile-${found.version}-${found.jobId}"`;
   response.setHeader('ETag', tag);
-  if (request.get('If-None-Match') === tag) {
+  if (hasTag(request, tag)) {
     response.status(304).end();
     return;
   }
   response.json(toProfileView(found));
 };
+
+/** Whether `If-None-Match` names the tag, which a proxy may have weakened (RFC 9110, section 13.1.2). */
+function hasTag(request: Request, tag: string): boolean {
+  const given = (request.get('If-None-Match') ?? '').split(',');
+  return given.some((entry) => ['*', tag].includes(entry.trim().replace(/^W\//, '')));
+}
 
 const showProfileDiff: Show = async (context, person, request, response) => {
   const query = validate(z.strictObject({ from: version, to: version }), request.query, '?');

@@ -2,6 +2,9 @@
 -- facts. The graph tables are kept by the transaction that stores the facts, so they are never behind; a Neo4j is a
 -- copy of them, brought up to date row by row (`version` against `projected_version`).
 
+-- Flags on unusual values are a statement about a person: made only for a tenant that asked for them.
+ALTER TABLE tenants ADD COLUMN anomaly_flags boolean NOT NULL DEFAULT false;
+--> statement-breakpoint
 CREATE TABLE people (
   tenant_id uuid NOT NULL,
   user_id text NOT NULL,
