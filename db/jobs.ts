@@ -37,3 +37,20 @@ export async function listJobs(
   for (const row of results) byJob.get(row.jobId)?.push(row);
   return new Map(found.map((job) => [job.id, { job, analyses: byJob.get(job.id) ?? [] }]));
 }
+
+/** What tells two versions of a job apart: every change of it advances the event sequence. */
+export type JobVersion = Pick<JobRow, 'status' | 'eventSequence'>;
+
+/** The version of a job, without its results; undefined if the tenant has none of that id. */
+export async function getJobVersion(
+  reader: Reader,
+  tenantId: string,
+  id: string,
+): Promise<JobVersion | undefined> {
+  const { jobs } = schema;
+  const [found] = await reader
+    .select({ status: jobs.status, eventSequence: jobs.eventSequence })
+    .from(jobs)
+    .where(and(eq(jobs.tenantId, tenantId), eq(jobs.id, id)));
+  return found;
+}

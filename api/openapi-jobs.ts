@@ -1,0 +1,126 @@
+// The part of the OpenAPI document that is about jobs: submit, look, wait, result.
+
+import type { OpenAPIRegistry, RouteConfig } from '@asteasolutions/zod-to-openapi';
+import { z } from 'zod';
+import { limits } from '../shared/job.ts';
+import type { ProblemCode } from '../shared/problem.ts';
+import { resultViewSchema } from './job-view.ts';
+
+const bodyProblems: readonly ProblemCode[] = [
+  'malformed_request',
+  'malformed_json',
+  'invalid_encoding',
+  'invalid_header',
+  'payload_too_large',
+  'unsupported_media_type',
+  'unsupported_encoding',
+  'invalid_request',
+  'idempotency_key_reused',
+  'internal_error',
+  'ledger_unavailable',
+  'overloaded',
+];
+
+const lookProblems: readonly ProblemCode[] = ['job_not_found', 'internal_error', 'ledger_unavailable'];
+
+const example = { kind: 'emotion', input: { text: 'I finally got the job, and I cannot stop smiling!' } };
+const exampleId = 'job_01990a6e-7c00-7000-8000-000000000001';
+const params = z.object({ id: z.string().meta({ example: exampleId }) });
+
+interface Shapes {
+  readonly job: z.ZodType;
+  readonly request: z.ZodType;
+  /** The problem answers of an operation, by their codes. */
+  readonly answers: (codes: readonly ProblemCode[]) => RouteConfig['responses'];
+}
+
+export function registerJobs(registry: OpenAPIRegistry, shapes: Shapes): void {
+  registerSubmit(registry, shapes);
+  registerLooks(registry, shapes);
+}
+
+function ok(description: string, schema: z.ZodType, sample?: unknown) {
+  const content = sample === undefined ? { schema } : { schema, example: sample };
+  return { description, content: { 'application/json': content } };
+}
+
+function registerSubmit(registry: OpenAPIRegistry, { job, request, answers }: Shapes): void {
+  registry.registerPath({
+    method: 'post',
+    path: '/v1/jobs',
+    operationId: 'submitJob',
+    tags: ['Jobs'],
+    summary: 'Submit a job',
+    description:
+      'The answer 202 means that the job is recorded and will not be lost. With `Prefer: wait=N` the answer comes when the job ends, within N seconds (200), or is the job as it then is (202); `Preference-Applied` says what was done.',
+    request: {
+      headers: z.object({
+        'Idempotency-Key': z
+          .string()
+          .min(1)
+          .max(limits.idempotencyKeyCharactersMax)
+          .optional()
+          .describe(
+            'For 24 hours the same key and body answer with the same job (`Idempotent-Replayed: true`)',
+          ),
+        Prefer: z.string().optional().describe(`\`wait=N\`, N from 1 to ${limits.waitSecondsMax} seconds`),
+      }),
+      body: { required: true, content: { 'application/json': { schema: request, example } } },
+    },
+    responses: {
+      200: ok('The job ended while you waited', job),
+      202: ok('The job is recorded; `Location` says where to look, `Retry-After` when', job),
+      ...answers([...bodyProblems, 'job_not_found']),
+    },
+  });
+}
+
+function registerLooks(registry: OpenAPIRegistry, { job, answers }: Shapes): void {
+  registry.registerPath({
+    method: 'get',
+    path: '/v1/jobs/{id}',
+    operationId: 'getJob',
+    tags: ['Jobs'],
+    summary: 'Look at a job, or wait for it',
+    request: {
+      params,
+      query: z.object({
+        wait: z
+          .int()
+          .min(0)
+          .max(limits.waitSecondsMax)
+          .optional()
+          .describe('Seconds to wait for the job to end; an event wakes the answer'),
+      }),
+      headers: z.object({
+        'If-None-Match': z.string().optional().describe('The `ETag` of the version that you have'),
+      }),
+    },
+    responses: {
+      200: ok('The job as it is; `result` once it has ended', job),
+      304: { description: 'You have the job as it is' },
+      ...answers([...lookProblems, 'invalid_request']),
+    },
+  });
+  registry.registerPath({
+    method: 'get',
+    path: '/v1/jobs/{id}/result',
+    operationId: 'getJobResult',
+    tags: ['Jobs'],
+    summary: 'The result alone',
+    description:
+      'A job that failed, was canceled or expired has no result: 409 `job_failed`, with what it failed with in `error`.',
+    request: { params },
+    responses: {
+      200: ok('The results of the texts, in their order', resultViewSchema, {
+        job_id: exampleId,
+        object: 'result',
+        kind: 'embedding',
+        model: { name: 'embedding', version: '1.0.0', digest: 'sha256 of the weights' },
+        counts: { total: 1, succeeded: 0, failed: 1 },
+        items: [{ index: 0, status: 'failed', error: { code: 'item_timed_out', detail: 'Took too long' } }],
+      }),
+      ...answers([...lookProblems, 'job_not_finished', 'job_failed', 'result_expired']),
+    },
+  });
+}
