@@ -9,6 +9,7 @@ import { notFound, problemHandler } from './problem-handler.ts';
 import { compatRoutes } from './routes/compat.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { healthRoutes } from './routes/health.ts';
+import { jobControlRoutes } from './routes/job-control.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { userRoutes } from './routes/users.ts';
 
@@ -29,6 +30,7 @@ export function createApp(context: Context): Express {
     healthRoutes(context),
     docsRoutes(context),
     jobRoutes(context),
+    jobControlRoutes(context),
     userRoutes(context),
     compatRoutes(context),
   );

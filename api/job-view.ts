@@ -76,7 +76,7 @@ export const jobViewSchema = z.object({
     .nullable(),
   error: itemErrorSchema.nullable(),
   result: z.object({ items: z.array(resultItemSchema) }).nullable(),
-  links: z.object({ self: z.string(), result: z.string() }),
+  links: z.object({ self: z.string(), result: z.string(), cancel: z.string() }),
 });
 
 export type JobView = z.output<typeof jobViewSchema>;
@@ -142,7 +142,11 @@ export function toJobView(job: JobRow, analyses: readonly AnalysisRow[]): JobVie
     execution: executionSchema.parse(job.execution),
     error: errorSchema.parse(job.error),
     result: isTerminal(status) && analyses.length > 0 ? { items: analyses.map(toItemView) } : null,
-    links: { self: `/v1/jobs/${id}`, result: `/v1/jobs/${id}/result` },
+    links: {
+      self: `/v1/jobs/${id}`,
+      result: `/v1/jobs/${id}/result`,
+      cancel: `/v1/jobs/${id}/cancel`,
+    },
   };
 }
 

@@ -1,4 +1,4 @@
-// The part of the OpenAPI document that is about jobs: submit, look, wait, result.
+// The part of the OpenAPI document that is about jobs: submit, look, wait, result, cancel.
 
 import type { OpenAPIRegistry, RouteConfig } from '@asteasolutions/zod-to-openapi';
 import { z } from 'zod';
@@ -37,6 +37,7 @@ interface Shapes {
 export function registerJobs(registry: OpenAPIRegistry, shapes: Shapes): void {
   registerSubmit(registry, shapes);
   registerLooks(registry, shapes);
+  registerControl(registry, shapes);
 }
 
 function ok(description: string, schema: z.ZodType, sample?: unknown) {
@@ -121,6 +122,24 @@ function registerLooks(registry: OpenAPIRegistry, { job, answers }: Shapes): voi
         items: [{ index: 0, status: 'failed', error: { code: 'item_timed_out', detail: 'Took too long' } }],
       }),
       ...answers([...lookProblems, 'job_not_finished', 'job_failed', 'result_expired']),
+    },
+  });
+}
+
+function registerControl(registry: OpenAPIRegistry, { job, answers }: Shapes): void {
+  registry.registerPath({
+    method: 'post',
+    path: '/v1/jobs/{id}/cancel',
+    operationId: 'cancelJob',
+    tags: ['Jobs'],
+    summary: 'Cancel a job',
+    description:
+      'A job that no worker has ends at once (200). One in a worker becomes `canceling` (202), is dropped before the model where it is not too late, and ends as `canceled` without a result in any case. A canceled job answers 200 again.',
+    request: { params },
+    responses: {
+      200: ok('The job is canceled', job),
+      202: ok('The job will be canceled; wait for it with `GET /v1/jobs/{id}?wait=N`', job),
+      ...answers([...lookProblems, 'job_already_finished']),
     },
   });
 }
