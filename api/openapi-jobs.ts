@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { limits } from '../shared/job.ts';
 import type { ProblemCode } from '../shared/problem.ts';
 import { resultViewSchema } from './job-view.ts';
+import { jobPageSchema, listQuerySchema } from './list-jobs.ts';
 
 const bodyProblems: readonly ProblemCode[] = [
   'malformed_request',
@@ -77,6 +78,26 @@ function registerSubmit(registry: OpenAPIRegistry, { job, request, answers }: Sh
 }
 
 function registerLooks(registry: OpenAPIRegistry, { job, answers }: Shapes): void {
+  registry.registerPath({
+    method: 'get',
+    path: '/v1/jobs',
+    operationId: 'listJobs',
+    tags: ['Jobs'],
+    summary: 'Jobs, newest first',
+    description:
+      'Filters may be combined. Go on with `after=<last_id>`, or back with `before=<first_id>`; jobs that are submitted meanwhile move no page.',
+    request: { query: z.strictObject(listQuerySchema.shape) },
+    responses: {
+      200: ok('A page of jobs', jobPageSchema, {
+        object: 'list',
+        data: [],
+        has_more: false,
+        first_id: null,
+        last_id: null,
+      }),
+      ...answers(['invalid_request', 'internal_error', 'ledger_unavailable']),
+    },
+  });
   registry.registerPath({
     method: 'get',
     path: '/v1/jobs/{id}',

@@ -11,6 +11,7 @@ import type { Context } from '../context.ts';
 import { hasEntityTag, jobNotFound, type JobName, readJobName, toEntityTag } from '../job-name.ts';
 import { toNewJob } from '../job-request.ts';
 import { type JobView, toJobView, toResultView } from '../job-view.ts';
+import { showJobs } from '../list-jobs.ts';
 import { refuseMethod } from '../problem-handler.ts';
 import { parseJson, readBody } from '../read-json.ts';
 import { validate } from '../validate.ts';
@@ -22,10 +23,11 @@ export function jobRoutes(context: Context): Router {
   const router = Router({ caseSensitive: true });
   router
     .route('/v1/jobs')
+    .get((request, response) => showJobs(context, request, response))
     .post(...readBody(context.config.BODY_BYTES_MAX), (request, response) =>
       submitJob(context, request, response),
     )
-    .all(refuseMethod('POST'));
+    .all(refuseMethod('GET', 'POST'));
   router
     .route('/v1/jobs/:id')
     .get((request, response) => showJob(context, request, response))
