@@ -53,7 +53,7 @@ export async function recordAndWait(
   }
 }
 
-/** The tenant's job as it is, or as it is once it has ended or the wait is over; undefined if there is none. */
+/** The tenant's job as it is once it has ended or the wait is over; undefined if there is none, or the client is gone. */
 export async function findAndWait(
   context: Context,
   name: JobName,
@@ -63,7 +63,7 @@ export async function findAndWait(
   try {
     const now = await loadJob(context, name);
     if (watch === undefined || now === undefined || isTerminal(now.view.status)) return now;
-    return (await waitForEnd(context, watch, name, patience)) ?? now;
+    return await waitForEnd(context, watch, name, patience);
   } finally {
     watch?.close();
   }

@@ -164,7 +164,7 @@ export function toJobRow(job: NewJob): JobRow {
     statusReason: null,
     metadata: job.metadata,
     tags: [...job.tags],
-    retryOf: null,
+    retryOf: job.retryOf ?? null,
     itemCount: Math.max(1, job.texts.length),
     succeededCount: 0,
     failedCount: 0,

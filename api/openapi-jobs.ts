@@ -1,4 +1,4 @@
-// The part of the OpenAPI document that is about jobs: submit, look, wait, result, cancel.
+// The part of the OpenAPI document that is about jobs: submit, look, wait, result, list, cancel, retry, erase.
 
 import type { OpenAPIRegistry, RouteConfig } from '@asteasolutions/zod-to-openapi';
 import { z } from 'zod';
@@ -27,6 +27,13 @@ const lookProblems: readonly ProblemCode[] = ['job_not_found', 'internal_error',
 const example = { kind: 'emotion', input: { text: 'I finally got the job, and I cannot stop smiling!' } };
 const exampleId = 'job_01990a6e-7c00-7000-8000-000000000001';
 const params = z.object({ id: z.string().meta({ example: exampleId }) });
+
+const erasureSchema = z.object({
+  id: z.string().describe('era_ and a UUIDv7'),
+  object: z.literal('erasure'),
+  job_id: z.string(),
+  requested_at: z.iso.datetime(),
+});
 
 interface Shapes {
   readonly job: z.ZodType;
@@ -161,6 +168,51 @@ function registerControl(registry: OpenAPIRegistry, { job, answers }: Shapes): v
       200: ok('The job is canceled', job),
       202: ok('The job will be canceled; wait for it with `GET /v1/jobs/{id}?wait=N`', job),
       ...answers([...lookProblems, 'job_already_finished']),
+    },
+  });
+  registry.registerPath({
+    method: 'post',
+    path: '/v1/jobs/{id}/retry',
+    operationId: 'retryJob',
+    tags: ['Jobs'],
+    summary: 'Run an ended job again, as a new job',
+    description:
+      'The new job has the same texts, options, labels and priority, and the same model if it is still there; `retry_of` names the old one, which stays as it is.',
+    request: {
+      params,
+      headers: z.object({
+        'Idempotency-Key': z.string().min(1).max(limits.idempotencyKeyCharactersMax).optional(),
+      }),
+    },
+    responses: {
+      202: ok('The new job; `Location` says where to look', job),
+      ...answers([
+        ...lookProblems,
+        'job_not_finished',
+        'input_not_stored',
+        'invalid_header',
+        'idempotency_key_reused',
+        'overloaded',
+      ]),
+    },
+  });
+  registry.registerPath({
+    method: 'delete',
+    path: '/v1/jobs/{id}',
+    operationId: 'eraseJob',
+    tags: ['Jobs'],
+    summary: 'Erase a job',
+    description:
+      'Erases texts, results, events, facts, what the graph knows from them alone, and the profiles of the person that were made since the job ended. A worker that has the job can store nothing of it. Jobs that were made of it by retry are jobs of their own. Asked again, the answer is the same receipt.',
+    request: { params },
+    responses: {
+      202: ok('The receipt', erasureSchema, {
+        id: 'era_01990a6e-7c00-7000-8000-000000000002',
+        object: 'erasure',
+        job_id: exampleId,
+        requested_at: '2026-11-24T18:00:00.000Z',
+      }),
+      ...answers(lookProblems),
     },
   });
 }

@@ -209,7 +209,8 @@ export function pruneJobs(pool: Pool, limit: number): Promise<number> {
   });
 }
 
-const pruneJobsSql = `
+/** Deletes jobs with all that hangs on them but facts; $1 their tenants, $2 their ids. */
+export const pruneJobsSql = `
 WITH old AS MATERIALIZED (SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS o(tenant_id, id)),
   texts AS (DELETE FROM items i USING old o WHERE i.tenant_id = o.tenant_id AND i.job_id = o.id),
   results AS (DELETE FROM analyses a USING old o WHERE a.tenant_id = o.tenant_id AND a.job_id = o.id),

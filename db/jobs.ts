@@ -57,3 +57,23 @@ export async function getJobVersion(
     .where(and(eq(jobs.tenantId, tenantId), eq(jobs.id, id)));
   return found;
 }
+
+/** A job with its texts as it was submitted; a text is null once it was erased. Undefined if the tenant has no such job. */
+export async function getSubmission(
+  reader: Reader,
+  tenantId: string,
+  id: string,
+): Promise<{ job: JobRow; texts: (string | null)[] } | undefined> {
+  const { jobs, items } = schema;
+  const [job] = await reader
+    .select()
+    .from(jobs)
+    .where(and(eq(jobs.tenantId, tenantId), eq(jobs.id, id)));
+  if (job === undefined) return undefined;
+  const rows = await reader
+    .select({ text: items.text })
+    .from(items)
+    .where(and(eq(items.tenantId, tenantId), eq(items.jobId, id)))
+    .orderBy(asc(items.index));
+  return { job, texts: rows.map(({ text }) => text) };
+}

@@ -13,6 +13,7 @@ export const problemCatalogue = {
   job_failed: { status: 409, title: 'The job did not succeed', retryable: false },
   job_not_finished: { status: 409, title: 'The job has not ended yet', retryable: true },
   job_already_finished: { status: 409, title: 'The job has already ended', retryable: false },
+  input_not_stored: { status: 409, title: 'The texts of the job are gone', retryable: false },
   result_expired: { status: 410, title: 'The result is gone', retryable: false },
   method_not_allowed: { status: 405, title: 'The method is not allowed here', retryable: false },
   not_acceptable: { status: 406, title: 'Only application/json can be answered', retryable: false },

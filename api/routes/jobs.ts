@@ -13,11 +13,11 @@ import { toNewJob } from '../job-request.ts';
 import { type JobView, toJobView, toResultView } from '../job-view.ts';
 import { showJobs } from '../list-jobs.ts';
 import { refuseMethod } from '../problem-handler.ts';
+import { readIdempotencyKey, readPreference } from '../read-headers.ts';
 import { parseJson, readBody } from '../read-json.ts';
+import { retryAfterSeconds, sendJob } from '../send-job.ts';
 import { validate } from '../validate.ts';
-
-/** Seconds after which a client that polls should ask again. */
-const retryAfterSeconds = '1';
+import { erase } from './job-control.ts';
 
 export function jobRoutes(context: Context): Router {
   const router = Router({ caseSensitive: true });
@@ -31,7 +31,8 @@ export function jobRoutes(context: Context): Router {
   router
     .route('/v1/jobs/:id')
     .get((request, response) => showJob(context, request, response))
-    .all(refuseMethod('GET'));
+    .delete((request, response) => erase(context, request, response))
+    .all(refuseMethod('GET', 'DELETE'));
   router
     .route('/v1/jobs/:id/result')
     .get((request, response) => showResult(context, request, response))
@@ -98,31 +99,9 @@ async function showResult(context: Context, request: Request, response: Response
   response.json(toResultView(view, view.result));
 }
 
-/** A job and, while it has not ended, when to look again. */
-export function sendJob(response: Response, view: JobView, status: 200 | 202): void {
-  if (!isTerminal(view.status)) response.setHeader('Retry-After', retryAfterSeconds);
-  response.status(status).json(view);
-}
-
 const waitQuerySchema = z.strictObject({
   wait: z.coerce.number().int().min(0).max(limits.waitSecondsMax).optional(),
 });
-
-/** `Prefer: wait=N` (RFC 7240) in seconds, at most 60; undefined without one. What cannot be read is not preferred. */
-function readPreference(request: Request): number | undefined {
-  const found = /(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})"?/i.exec(request.get('Prefer') ?? '')?.[1];
-  return found === undefined ? undefined : Math.min(Number(found), limits.waitSecondsMax);
-}
-
-function readIdempotencyKey(request: Request): string | undefined {
-  const key = request.get('Idempotency-Key');
-  if (key === undefined) return undefined;
-  if (key.length < 1 || key.length > limits.idempotencyKeyCharactersMax || !/^[\x20-\x7e]+$/.test(key)) {
-    const detail = `Idempotency-Key must have 1 to ${limits.idempotencyKeyCharactersMax} printable ASCII characters`;
-    throw new ProblemError('invalid_header', detail);
-  }
-  return key;
-}
 
 function serverTiming(timing: NonNullable<JobView['timing_ms']>): string {
   return Object.entries(timing)
