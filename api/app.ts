@@ -10,6 +10,7 @@ import { compatRoutes } from './routes/compat.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { healthRoutes } from './routes/health.ts';
 import { jobControlRoutes } from './routes/job-control.ts';
+import { jobEventRoutes } from './routes/job-events.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { userRoutes } from './routes/users.ts';
 
@@ -31,6 +32,7 @@ export function createApp(context: Context): Express {
     docsRoutes(context),
     jobRoutes(context),
     jobControlRoutes(context),
+    jobEventRoutes(context),
     userRoutes(context),
     compatRoutes(context),
   );

@@ -76,7 +76,7 @@ export const jobViewSchema = z.object({
     .nullable(),
   error: itemErrorSchema.nullable(),
   result: z.object({ items: z.array(resultItemSchema) }).nullable(),
-  links: z.object({ self: z.string(), result: z.string(), cancel: z.string() }),
+  links: z.object({ self: z.string(), result: z.string(), events: z.string(), cancel: z.string() }),
 });
 
 export type JobView = z.output<typeof jobViewSchema>;
@@ -145,6 +145,7 @@ export function toJobView(job: JobRow, analyses: readonly AnalysisRow[]): JobVie
     links: {
       self: `/v1/jobs/${id}`,
       result: `/v1/jobs/${id}/result`,
+      events: `/v1/jobs/${id}/events`,
       cancel: `/v1/jobs/${id}/cancel`,
     },
   };

@@ -1,4 +1,4 @@
-// The part of the OpenAPI document that is about jobs: submit, look, wait, result, list, cancel, retry, erase.
+// The part of the OpenAPI document that is about jobs: submit, look, wait, result, list, cancel, retry, erase, events.
 
 import type { OpenAPIRegistry, RouteConfig } from '@asteasolutions/zod-to-openapi';
 import { z } from 'zod';
@@ -46,6 +46,7 @@ export function registerJobs(registry: OpenAPIRegistry, shapes: Shapes): void {
   registerSubmit(registry, shapes);
   registerLooks(registry, shapes);
   registerControl(registry, shapes);
+  registerEvents(registry, shapes);
 }
 
 function ok(description: string, schema: z.ZodType, sample?: unknown) {
@@ -213,6 +214,43 @@ function registerControl(registry: OpenAPIRegistry, { job, answers }: Shapes): v
         requested_at: '2026-11-24T18:00:00.000Z',
       }),
       ...answers(lookProblems),
+    },
+  });
+}
+
+const eventExample = `retry: 1000
+
+id: 1
+event: job.queued
+data: {"type":"job.queued","sequence":1,"job_id":"${exampleId}","at":"2026-11-24T18:00:00.000Z","data":{}}
+
+`;
+
+function registerEvents(registry: OpenAPIRegistry, { answers }: Shapes): void {
+  const last = z
+    .string()
+    .optional()
+    .describe('The `id` of the last event that you have; an EventSource sends it');
+  registry.registerPath({
+    method: 'get',
+    path: '/v1/jobs/{id}/events',
+    operationId: 'streamJobEvents',
+    tags: ['Jobs'],
+    summary: 'What happens to a job, as server-sent events',
+    description:
+      'One event for each move of the job, from the first one on; `id` is its number in the job. The stream ends after `job.succeeded`, `job.failed`, `job.canceled` or `job.expired`, and when the job is erased. Cut off, go on where you were with `Last-Event-ID` or `?after=`. A comment each 15 seconds shows that the stream lives.',
+    request: {
+      params,
+      query: z.object({ after: z.int().min(0).optional().describe('As `Last-Event-ID`, which goes first') }),
+      headers: z.object({ 'Last-Event-ID': last }),
+    },
+    responses: {
+      200: {
+        description: 'The events',
+        content: { 'text/event-stream': { schema: z.string(), example: eventExample } },
+      },
+      204: { description: 'The job has ended and you have all of its events' },
+      ...answers([...lookProblems, 'invalid_request', 'invalid_header']),
     },
   });
 }

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import type { Fact } from '../shared/fact.ts';
 import { packUuid } from '../shared/job.ts';
 import type { Tx } from './client.ts';
-import { jobsChannel } from './jobs.ts';
+import { jobsChannel, progressChannel } from './jobs.ts';
 import { run } from './run.ts';
 
 const startJobsSql = `
@@ -29,7 +29,8 @@ WITH claimable AS MATERIALIZED (
 )
 SELECT c.tenant_id AS "tenantId", c.id, c.attempt, c.kind, c.model_version AS "modelVersion", c.options,
   c.user_id AS "userId", c.queue_ms AS "queueMs",
-  ARRAY(SELECT i.text FROM items i WHERE i.tenant_id = c.tenant_id AND i.job_id = c.id ORDER BY i.index) AS texts
+  ARRAY(SELECT i.text FROM items i WHERE i.tenant_id = c.tenant_id AND i.job_id = c.id ORDER BY i.index) AS texts,
+  (SELECT count(pg_notify('${progressChannel}', payload)) FROM unnest($5::text[]) AS payload)
 FROM claimed c`;
 
 const claimSchema = z.object({
@@ -67,6 +68,7 @@ export async function startJobs(
     worker,
     leaseMs,
     attemptsMax,
+    wakeUps(jobs),
   ]);
   return z.array(claimSchema).parse(rows);
 }

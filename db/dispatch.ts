@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { inTransaction, type Pool, type Tx } from './client.ts';
 import { eraseFacts } from './facts.ts';
-import { jobsChannel } from './jobs.ts';
+import { jobsChannel, progressChannel } from './jobs.ts';
 
 /** A tenant's work of one class: items in the window, and whether jobs wait in the ledger for room. */
 export interface WindowUse {
@@ -150,9 +150,12 @@ export async function queueDue(tx: Tx, limit: number): Promise<number> {
         ORDER BY not_before LIMIT $1 FOR UPDATE SKIP LOCKED),
       moved AS (
         UPDATE jobs j SET status = 'queued', queued_at = coalesce(j.queued_at, now()), event_sequence = j.event_sequence + 1
-        FROM due d WHERE j.tenant_id = d.tenant_id AND j.id = d.id RETURNING j.tenant_id, j.id, j.event_sequence)
-      INSERT INTO job_events (tenant_id, job_id, sequence, type, at)
-      SELECT tenant_id, id, event_sequence, 'job.queued', now() FROM moved`,
+        FROM due d WHERE j.tenant_id = d.tenant_id AND j.id = d.id RETURNING j.tenant_id, j.id, j.event_sequence),
+      told AS (
+        INSERT INTO job_events (tenant_id, job_id, sequence, type, at)
+        SELECT tenant_id, id, event_sequence, 'job.queued', now() FROM moved RETURNING job_id)
+      SELECT pg_notify('${progressChannel}',
+        translate(rtrim(encode(uuid_send(job_id), 'base64'), '='), '+/', '-_')) FROM told`,
     values: [limit],
   });
   return rowCount ?? 0;

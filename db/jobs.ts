@@ -7,6 +7,9 @@ import * as schema from './schema.ts';
 /** The NOTIFY channel on which the ids of jobs that changed are told, packed and comma-separated. */
 export const jobsChannel = 'soma_jobs';
 
+/** The NOTIFY channel for moves that are no end, told in the same way: event streams hear it, waiting clients sleep on. */
+export const progressChannel = 'soma_progress';
+
 /** The NOTIFY channel on which workers hear of jobs that were canceled or erased in their hands, told in the same way. */
 export const cancelsChannel = 'soma_cancels';
 

@@ -18,7 +18,7 @@ export interface JobListener {
 export function listenToJobs(
   url: string,
   on: {
-    readonly changed: (ids: readonly string[]) => void;
+    readonly changed: (ids: readonly string[], channel: string) => void;
     readonly reconnected: () => void;
     readonly failed: (error: unknown) => void;
   },
@@ -44,7 +44,9 @@ export function listenToJobs(
     client = next;
     next.on('error', lost);
     next.on('end', () => client === next && lost(new Error('the listening connection ended')));
-    next.on('notification', ({ payload = '' }) => on.changed(payload.split(',').map(unpackUuid)));
+    next.on('notification', ({ payload = '', channel }) =>
+      on.changed(payload.split(',').map(unpackUuid), channel),
+    );
     try {
       await next.connect();
       for (const channel of channels) await next.query(`LISTEN ${channel}`);
