@@ -9,6 +9,8 @@ import { notFound, problemHandler } from './problem-handler.ts';
 import { compatRoutes } from './routes/compat.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { healthRoutes } from './routes/health.ts';
+import { jobControlRoutes } from './routes/job-control.ts';
+import { jobEventRoutes } from './routes/job-events.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { userRoutes } from './routes/users.ts';
 
@@ -29,6 +31,8 @@ export function createApp(context: Context): Express {
     healthRoutes(context),
     docsRoutes(context),
     jobRoutes(context),
+    jobControlRoutes(context),
+    jobEventRoutes(context),
     userRoutes(context),
     compatRoutes(context),
   );

@@ -5,6 +5,7 @@ import type { NewJob } from '../db/submissions.ts';
 import { isTerminal } from '../shared/job.ts';
 import { ProblemError } from '../shared/problem.ts';
 import type { Context } from './context.ts';
+import { type JobName, toEntityTag } from './job-name.ts';
 import { type JobView, toJobRow, toJobView } from './job-view.ts';
 import type { Watch } from './wait.ts';
 
@@ -14,9 +15,10 @@ export interface Patience {
   readonly signal: AbortSignal;
 }
 
-interface JobName {
-  readonly tenantId: string;
-  readonly id: string;
+/** A job as the client sees it, and the entity tag of what it sees. */
+export interface SeenJob {
+  readonly view: JobView;
+  readonly tag: string;
 }
 
 /**
@@ -33,10 +35,10 @@ export async function recordAndWait(
   try {
     const result = await context.intake.submit(job);
     if (result.outcome === 'replayed') {
-      const view = await findAndWait(context, { tenantId: job.tenantId, id: result.jobId }, patience);
-      if (view === undefined)
+      const seen = await findAndWait(context, { tenantId: job.tenantId, id: result.jobId }, patience);
+      if (seen === undefined)
         throw new ProblemError('job_not_found', 'The job of this Idempotency-Key was deleted');
-      return { view, replayed: true };
+      return { view: seen.view, replayed: true };
     }
     // The job is recorded: whatever happens from here on, the client must learn its id.
     const waited =
@@ -45,23 +47,23 @@ export async function recordAndWait(
         context.log.warn({ err: error, job: job.id }, 'waiting for a recorded job failed');
         return undefined;
       }));
-    return { view: waited ?? toJobView(toJobRow(job), []), replayed: false };
+    return { view: waited?.view ?? toJobView(toJobRow(job), []), replayed: false };
   } finally {
     watch?.close();
   }
 }
 
-/** The tenant's job as it is, or as it is once it has ended or the wait is over; undefined if there is none. */
+/** The tenant's job as it is once it has ended or the wait is over; undefined if there is none, or the client is gone. */
 export async function findAndWait(
   context: Context,
   name: JobName,
   patience: Patience,
-): Promise<JobView | undefined> {
+): Promise<SeenJob | undefined> {
   const watch = patience.waitSeconds === undefined ? undefined : context.watcher.watch(name.id);
   try {
-    const now = await loadView(context, name);
-    if (watch === undefined || now === undefined || isTerminal(now.status)) return now;
-    return (await waitForEnd(context, watch, name, patience)) ?? now;
+    const now = await loadJob(context, name);
+    if (watch === undefined || now === undefined || isTerminal(now.view.status)) return now;
+    return await waitForEnd(context, watch, name, patience);
   } finally {
     watch?.close();
   }
@@ -80,17 +82,17 @@ async function waitForEnd(
   watch: Watch,
   name: JobName,
   { waitSeconds = 0, signal }: Patience,
-): Promise<JobView | undefined> {
+): Promise<SeenJob | undefined> {
   const deadlineMs = performance.now() + waitSeconds * 1000;
   const either = AbortSignal.any([signal, context.stopping]);
   while (await watch.changed(deadlineMs, either)) {
-    const view = await loadView(context, name);
-    if (view === undefined || isTerminal(view.status)) return view;
+    const seen = await loadJob(context, name);
+    if (seen === undefined || isTerminal(seen.view.status)) return seen;
   }
-  return signal.aborted ? undefined : loadView(context, name);
+  return signal.aborted ? undefined : loadJob(context, name);
 }
 
-async function loadView({ loader }: Context, { tenantId, id }: JobName): Promise<JobView | undefined> {
+async function loadJob({ loader }: Context, { tenantId, id }: JobName): Promise<SeenJob | undefined> {
   const found = await loader.load(tenantId, id);
-  return found && toJobView(found.job, found.analyses);
+  return found && { view: toJobView(found.job, found.analyses), tag: toEntityTag(found.job) };
 }

@@ -18,6 +18,8 @@ export interface Context {
   readonly system: Pool;
   /** Reads as one tenant at a time, by `asTenant`. */
   readonly readers: Pool;
+  /** Changes jobs for a client: cancels and erases; each statement names the tenant. */
+  readonly changers: Pool;
   readonly graph: GraphStore;
   readonly queue: DispatchQueue;
   readonly intake: Intake;

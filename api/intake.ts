@@ -100,7 +100,8 @@ export function createIntake(options: {
     for (const { job, resolve, reject } of group) {
       const row = known.get(`${job.tenantId} ${job.idempotency?.route} ${job.idempotency?.key}`);
       if (row === undefined) reject(unavailable('The key was being released'));
-      else if (row.fingerprint === job.idempotency?.fingerprint)
+      // Of an erased job the fingerprint is erased too.
+      else if (row.fingerprint === '' || row.fingerprint === job.idempotency?.fingerprint)
         resolve({ outcome: 'replayed', jobId: row.jobId });
       else
         reject(

@@ -76,10 +76,27 @@ export const jobViewSchema = z.object({
     .nullable(),
   error: itemErrorSchema.nullable(),
   result: z.object({ items: z.array(resultItemSchema) }).nullable(),
-  links: z.object({ self: z.string() }),
+  links: z.object({ self: z.string(), result: z.string(), events: z.string(), cancel: z.string() }),
 });
 
 export type JobView = z.output<typeof jobViewSchema>;
+
+export const resultViewSchema = z.object({
+  job_id: z.string(),
+  object: z.literal('result'),
+  kind: z.string(),
+  model: jobViewSchema.shape.model,
+  counts: jobViewSchema.shape.counts,
+  items: z.array(resultItemSchema).describe('In the order of the texts'),
+});
+
+/** The result alone, as `/result` shows it. */
+export function toResultView(
+  { id, kind, model, counts }: JobView,
+  { items }: NonNullable<JobView['result']>,
+): z.output<typeof resultViewSchema> {
+  return { job_id: id, object: 'result', kind, model, counts, items };
+}
 
 // Postgres writes the times inside its JSON with microseconds and an offset.
 const storedMoment = z.string().transform((text) => new Date(text).toISOString());
@@ -125,7 +142,12 @@ export function toJobView(job: JobRow, analyses: readonly AnalysisRow[]): JobVie
     execution: executionSchema.parse(job.execution),
     error: errorSchema.parse(job.error),
     result: isTerminal(status) && analyses.length > 0 ? { items: analyses.map(toItemView) } : null,
-    links: { self: `/v1/jobs/${id}` },
+    links: {
+      self: `/v1/jobs/${id}`,
+      result: `/v1/jobs/${id}/result`,
+      events: `/v1/jobs/${id}/events`,
+      cancel: `/v1/jobs/${id}/cancel`,
+    },
   };
 }
 
@@ -143,7 +165,7 @@ export function toJobRow(job: NewJob): JobRow {
     statusReason: null,
     metadata: job.metadata,
     tags: [...job.tags],
-    retryOf: null,
+    retryOf: job.retryOf ?? null,
     itemCount: Math.max(1, job.texts.length),
     succeededCount: 0,
     failedCount: 0,

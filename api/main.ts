@@ -26,6 +26,7 @@ const recorders = createPool(url, {
   ...patience,
 });
 const system = createPool(url, { role: 'worker', max: 2, ...patience });
+const changers = createPool(url, { role: 'worker', max: config.DATABASE_POOL_MAX, ...patience });
 
 const registry = createRegistry(config.MODELS_DIR);
 const queue = createDispatchQueue(config, (error) => log.debug({ err: error }, 'queue connection'));
@@ -40,6 +41,7 @@ const app = createApp({
   registry,
   system,
   readers,
+  changers,
   graph,
   queue,
   intake,
@@ -81,6 +83,6 @@ stopOnSignal(log, config.DRAIN_MS, () => {
     ['watcher', watcher.close],
     ['queue', queue.close],
     ['graph', graph.close],
-    ['database', () => Promise.all([readers.end(), recorders.end(), system.end()])],
+    ['database', () => Promise.all([readers.end(), recorders.end(), changers.end(), system.end()])],
   ];
 });

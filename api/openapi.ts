@@ -3,10 +3,10 @@
 import { OpenAPIRegistry, OpenApiGeneratorV31 } from '@asteasolutions/zod-to-openapi';
 import { z } from 'zod';
 import type { Registry } from '../models/registry.ts';
-import { limits } from '../shared/job.ts';
 import { type ProblemCode, problemCatalogue } from '../shared/problem.ts';
 import { jobRequestSchema } from './job-request.ts';
 import { jobViewSchema } from './job-view.ts';
+import { registerJobs } from './openapi-jobs.ts';
 import { registerUsers } from './openapi-users.ts';
 
 const problemSchema = z.object({
@@ -20,31 +20,17 @@ const problemSchema = z.object({
   errors: z
     .array(z.object({ pointer: z.string().describe('JSON pointer'), code: z.string(), detail: z.string() }))
     .optional(),
+  error: z
+    .object({ code: z.string(), detail: z.string() })
+    .optional()
+    .describe('With `job_failed`: what the job failed with'),
 });
-
-const bodyProblems: readonly ProblemCode[] = [
-  'malformed_request',
-  'malformed_json',
-  'invalid_encoding',
-  'invalid_header',
-  'payload_too_large',
-  'unsupported_media_type',
-  'unsupported_encoding',
-  'invalid_request',
-  'idempotency_key_reused',
-  'internal_error',
-  'ledger_unavailable',
-  'overloaded',
-];
-
-const example = { kind: 'emotion', input: { text: 'I finally got the job, and I cannot stop smiling!' } };
 
 /** @returns the document, ready to be sent as JSON. */
 export function createOpenApi(models: Registry): ReturnType<OpenApiGeneratorV31['generateDocument']> {
   const registry = new OpenAPIRegistry();
   const problem = problemSchema.meta({ id: 'Problem' });
   const job = withOutputs(models).meta({ id: 'Job' });
-  const request = jobRequestSchema.meta({ id: 'JobRequest' });
 
   const answers = (codes: readonly ProblemCode[]) =>
     Object.fromEntries(
@@ -59,61 +45,8 @@ export function createOpenApi(models: Registry): ReturnType<OpenApiGeneratorV31[
         },
       ]),
     );
-  const jobAnswer = (description: string) => ({
-    description,
-    content: { 'application/json': { schema: job } },
-  });
 
-  registry.registerPath({
-    method: 'post',
-    path: '/v1/jobs',
-    operationId: 'submitJob',
-    tags: ['Jobs'],
-    summary: 'Submit a job',
-    description:
-      'The answer 202 means that the job is recorded and will not be lost. With `Prefer: wait=N` the answer comes when the job ends, within N seconds (200), or is the job as it then is (202); `Preference-Applied` says what was done.',
-    request: {
-      headers: z.object({
-        'Idempotency-Key': z
-          .string()
-          .min(1)
-          .max(limits.idempotencyKeyCharactersMax)
-          .optional()
-          .describe(
-            'For 24 hours the same key and body answer with the same job (`Idempotent-Replayed: true`)',
-          ),
-        Prefer: z.string().optional().describe(`\`wait=N\`, N from 1 to ${limits.waitSecondsMax} seconds`),
-      }),
-      body: { required: true, content: { 'application/json': { schema: request, example } } },
-    },
-    responses: {
-      200: jobAnswer('The job ended while you waited'),
-      202: jobAnswer('The job is recorded; `Location` says where to look, `Retry-After` when'),
-      ...answers(bodyProblems),
-    },
-  });
-  registry.registerPath({
-    method: 'get',
-    path: '/v1/jobs/{id}',
-    operationId: 'getJob',
-    tags: ['Jobs'],
-    summary: 'Look at a job, or wait for it',
-    request: {
-      params: z.object({ id: z.string() }),
-      query: z.object({
-        wait: z
-          .int()
-          .min(0)
-          .max(limits.waitSecondsMax)
-          .optional()
-          .describe('Seconds to wait for the job to end; an event wakes the answer'),
-      }),
-    },
-    responses: {
-      200: jobAnswer('The job as it is; `result` once it has ended'),
-      ...answers(['job_not_found', 'invalid_request', 'internal_error', 'ledger_unavailable']),
-    },
-  });
+  registerJobs(registry, { job, request: jobRequestSchema.meta({ id: 'JobRequest' }), answers });
   registerUsers(registry, answers);
   registerHealth(registry);
 

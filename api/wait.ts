@@ -1,5 +1,6 @@
 // Clients that wait for a job sleep here until the ledger says that it changed. Nothing polls.
 
+import { jobsChannel, progressChannel } from '../db/jobs.ts';
 import { type JobListener, listenToJobs } from '../db/listen.ts';
 import type { Logger } from '../shared/log.ts';
 import { metrics } from '../shared/metrics.ts';
@@ -11,35 +12,49 @@ export interface Watch {
   readonly close: () => void;
 }
 
+interface Sleeper {
+  readonly wake: () => void;
+  readonly interest: 'ends' | 'every move';
+}
+
 export interface JobWatcher {
-  readonly watch: (jobId: string) => Watch;
+  /** @param interest whether moves that end nothing (a start) count; retries, cancels and ends always do */
+  readonly watch: (jobId: string, interest?: 'ends' | 'every move') => Watch;
   readonly isConnected: () => boolean;
   /** Wakes everybody and stops listening. */
   readonly close: () => Promise<void>;
 }
 
 export function createJobWatcher(databaseUrl: string, log: Logger): JobWatcher {
-  const watches = new Map<string, Set<() => void>>();
+  const watches = new Map<string, Set<Sleeper>>();
   const wakeAll = (): void => {
-    for (const wakes of watches.values()) for (const wake of wakes) wake();
+    for (const sleepers of watches.values()) for (const { wake } of sleepers) wake();
   };
-  const listener: JobListener = listenToJobs(databaseUrl, {
-    changed: (ids) => {
-      for (const id of ids) for (const wake of watches.get(id) ?? []) wake();
+  const listener: JobListener = listenToJobs(
+    databaseUrl,
+    {
+      changed: (ids, channel) => {
+        for (const id of ids) {
+          for (const { wake, interest } of watches.get(id) ?? [])
+            if (channel === jobsChannel || interest === 'every move') wake();
+        }
+      },
+      reconnected: wakeAll,
+      failed: (error) => log.warn({ err: error }, 'the listening connection failed'),
     },
-    reconnected: wakeAll,
-    failed: (error) => log.warn({ err: error }, 'the listening connection failed'),
-  });
+    [jobsChannel, progressChannel],
+  );
   return {
-    watch: (jobId) => {
+    watch: (jobId, interest = 'ends') => {
       let dirty = false;
       let sleeper: (() => void) | undefined;
       const wake = (): void => {
         dirty = true;
         sleeper?.();
       };
-      const wakes = watches.get(jobId) ?? new Set();
-      watches.set(jobId, wakes.add(wake));
+      const own = { wake, interest };
+      const sleepers = watches.get(jobId) ?? new Set();
+      watches.set(jobId, sleepers.add(own));
       metrics.waiters.inc();
       return {
         changed: async (deadlineMs, signal) => {
@@ -50,8 +65,8 @@ export function createJobWatcher(databaseUrl: string, log: Logger): JobWatcher {
           return wasDirty;
         },
         close: () => {
-          wakes.delete(wake);
-          if (wakes.size === 0) watches.delete(jobId);
+          sleepers.delete(own);
+          if (sleepers.size === 0) watches.delete(jobId);
           metrics.waiters.dec();
         },
       };

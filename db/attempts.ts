@@ -5,7 +5,7 @@ import { z } from 'zod';
 import type { Fact } from '../shared/fact.ts';
 import { packUuid } from '../shared/job.ts';
 import type { Tx } from './client.ts';
-import { jobsChannel } from './jobs.ts';
+import { jobsChannel, progressChannel } from './jobs.ts';
 import { run } from './run.ts';
 
 const startJobsSql = `
@@ -29,7 +29,8 @@ WITH claimable AS MATERIALIZED (
 )
 SELECT c.tenant_id AS "tenantId", c.id, c.attempt, c.kind, c.model_version AS "modelVersion", c.options,
   c.user_id AS "userId", c.queue_ms AS "queueMs",
-  ARRAY(SELECT i.text FROM items i WHERE i.tenant_id = c.tenant_id AND i.job_id = c.id ORDER BY i.index) AS texts
+  ARRAY(SELECT i.text FROM items i WHERE i.tenant_id = c.tenant_id AND i.job_id = c.id ORDER BY i.index) AS texts,
+  (SELECT count(pg_notify('${progressChannel}', payload)) FROM unnest($5::text[]) AS payload)
 FROM claimed c`;
 
 const claimSchema = z.object({
@@ -67,16 +68,19 @@ export async function startJobs(
     worker,
     leaseMs,
     attemptsMax,
+    wakeUps(jobs),
   ]);
   return z.array(claimSchema).parse(rows);
 }
 
-/** Prolongs the leases of jobs in hand. @returns the ids still held; an absent one was lost or canceled. */
+const heldRow = z.object({ id: z.string(), status: z.enum(['processing', 'canceling']) });
+
+/** Prolongs the leases of jobs in hand. @returns the states of those still held, by id; an absent one was lost. */
 export async function renewLeases(
   tx: Tx,
   held: readonly { readonly tenantId: string; readonly id: string; readonly attempt: number }[],
   leaseMs: number,
-): Promise<Set<string>> {
+): Promise<Map<string, 'processing' | 'canceling'>> {
   const rows = await run(
     tx,
     'renew_leases',
@@ -86,14 +90,14 @@ export async function renewLeases(
          ON j.tenant_id = x."tenantId" AND j.id = x.id AND j.attempt = x.attempt
        WHERE j.status IN ('processing', 'canceling') ORDER BY j.id FOR UPDATE OF j)
      UPDATE jobs j SET lease_until = now() + make_interval(secs => $2::float8 / 1000)
-     FROM held h WHERE j.tenant_id = h.tenant_id AND j.id = h.id RETURNING j.id`,
+     FROM held h WHERE j.tenant_id = h.tenant_id AND j.id = h.id RETURNING j.id, j.status`,
     [JSON.stringify(held), leaseMs],
   );
-  return new Set(
+  return new Map(
     z
-      .array(z.object({ id: z.string() }))
+      .array(heldRow)
       .parse(rows)
-      .map((row) => row.id),
+      .map((row) => [row.id, row.status]),
   );
 }
 

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { inTransaction, type Pool, type Tx } from './client.ts';
 import { eraseFacts } from './facts.ts';
-import { jobsChannel } from './jobs.ts';
+import { jobsChannel, progressChannel } from './jobs.ts';
 
 /** A tenant's work of one class: items in the window, and whether jobs wait in the ledger for room. */
 export interface WindowUse {
@@ -150,9 +150,12 @@ export async function queueDue(tx: Tx, limit: number): Promise<number> {
         ORDER BY not_before LIMIT $1 FOR UPDATE SKIP LOCKED),
       moved AS (
         UPDATE jobs j SET status = 'queued', queued_at = coalesce(j.queued_at, now()), event_sequence = j.event_sequence + 1
-        FROM due d WHERE j.tenant_id = d.tenant_id AND j.id = d.id RETURNING j.tenant_id, j.id, j.event_sequence)
-      INSERT INTO job_events (tenant_id, job_id, sequence, type, at)
-      SELECT tenant_id, id, event_sequence, 'job.queued', now() FROM moved`,
+        FROM due d WHERE j.tenant_id = d.tenant_id AND j.id = d.id RETURNING j.tenant_id, j.id, j.event_sequence),
+      told AS (
+        INSERT INTO job_events (tenant_id, job_id, sequence, type, at)
+        SELECT tenant_id, id, event_sequence, 'job.queued', now() FROM moved RETURNING job_id)
+      SELECT pg_notify('${progressChannel}',
+        translate(rtrim(encode(uuid_send(job_id), 'base64'), '='), '+/', '-_')) FROM told`,
     values: [limit],
   });
   return rowCount ?? 0;
@@ -209,7 +212,8 @@ export function pruneJobs(pool: Pool, limit: number): Promise<number> {
   });
 }
 
-const pruneJobsSql = `
+/** Deletes jobs with all that hangs on them but facts; $1 their tenants, $2 their ids. */
+export const pruneJobsSql = `
 WITH old AS MATERIALIZED (SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS o(tenant_id, id)),
   texts AS (DELETE FROM items i USING old o WHERE i.tenant_id = o.tenant_id AND i.job_id = o.id),
   results AS (DELETE FROM analyses a USING old o WHERE a.tenant_id = o.tenant_id AND a.job_id = o.id),

@@ -161,8 +161,8 @@ test('gives nobody a job whose lease runs, whose dispatch is another, or whose a
   assert.is(await claim(job, { attemptsMax: 0 }), undefined);
   const held = await mustClaim(job);
   assert.is(await claim(job), undefined);
-  assert.equal(await renewLeases(pools.worker, [held], 60_000), new Set([job.id]));
-  assert.equal(await renewLeases(pools.worker, [{ ...held, attempt: 7 }], 60_000), new Set());
+  assert.equal(await renewLeases(pools.worker, [held], 60_000), new Map([[job.id, 'processing']]));
+  assert.equal(await renewLeases(pools.worker, [{ ...held, attempt: 7 }], 60_000), new Map());
 });
 
 test('finds and puts back what a dead worker held, and fails it when its attempts are used up', async () => {

@@ -7,6 +7,12 @@ import * as schema from './schema.ts';
 /** The NOTIFY channel on which the ids of jobs that changed are told, packed and comma-separated. */
 export const jobsChannel = 'soma_jobs';
 
+/** The NOTIFY channel for moves that are no end, told in the same way: event streams hear it, waiting clients sleep on. */
+export const progressChannel = 'soma_progress';
+
+/** The NOTIFY channel on which workers hear of jobs that were canceled or erased in their hands, told in the same way. */
+export const cancelsChannel = 'soma_cancels';
+
 export type JobRow = typeof schema.jobs.$inferSelect;
 export type AnalysisRow = typeof schema.analyses.$inferSelect;
 
@@ -36,4 +42,41 @@ export async function listJobs(
   const byJob = new Map<string, AnalysisRow[]>(found.map((job) => [job.id, []]));
   for (const row of results) byJob.get(row.jobId)?.push(row);
   return new Map(found.map((job) => [job.id, { job, analyses: byJob.get(job.id) ?? [] }]));
+}
+
+/** What tells two versions of a job apart: every change of it advances the event sequence. */
+export type JobVersion = Pick<JobRow, 'status' | 'eventSequence'>;
+
+/** The version of a job, without its results; undefined if the tenant has none of that id. */
+export async function getJobVersion(
+  reader: Reader,
+  tenantId: string,
+  id: string,
+): Promise<JobVersion | undefined> {
+  const { jobs } = schema;
+  const [found] = await reader
+    .select({ status: jobs.status, eventSequence: jobs.eventSequence })
+    .from(jobs)
+    .where(and(eq(jobs.tenantId, tenantId), eq(jobs.id, id)));
+  return found;
+}
+
+/** A job with its texts as it was submitted; a text is null once it was erased. Undefined if the tenant has no such job. */
+export async function getSubmission(
+  reader: Reader,
+  tenantId: string,
+  id: string,
+): Promise<{ job: JobRow; texts: (string | null)[] } | undefined> {
+  const { jobs, items } = schema;
+  const [job] = await reader
+    .select()
+    .from(jobs)
+    .where(and(eq(jobs.tenantId, tenantId), eq(jobs.id, id)));
+  if (job === undefined) return undefined;
+  const rows = await reader
+    .select({ text: items.text })
+    .from(items)
+    .where(and(eq(items.tenantId, tenantId), eq(items.jobId, id)))
+    .orderBy(asc(items.index));
+  return { job, texts: rows.map(({ text }) => text) };
 }

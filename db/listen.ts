@@ -1,4 +1,4 @@
-// One connection per API process that hears which jobs changed. It must be direct: a pooler drops LISTEN.
+// One connection per process that hears which jobs changed. It must be direct: a pooler drops LISTEN.
 
 import pg from 'pg';
 import { unpackUuid } from '../shared/job.ts';
@@ -12,15 +12,17 @@ export interface JobListener {
 /**
  * Listens until closed and reconnects by itself.
  * @param on.changed ids of jobs that changed state; some may be of no interest, none is left out while connected
+ * @param channels what to hear of; the ends of jobs unless told otherwise
  * @param on.reconnected notifications may have been missed: read again what you wait for
  */
 export function listenToJobs(
   url: string,
   on: {
-    readonly changed: (ids: readonly string[]) => void;
+    readonly changed: (ids: readonly string[], channel: string) => void;
     readonly reconnected: () => void;
     readonly failed: (error: unknown) => void;
   },
+  channels: readonly string[] = [jobsChannel],
 ): JobListener {
   let client: pg.Client | undefined;
   let connected = false;
@@ -42,10 +44,12 @@ export function listenToJobs(
     client = next;
     next.on('error', lost);
     next.on('end', () => client === next && lost(new Error('the listening connection ended')));
-    next.on('notification', ({ payload = '' }) => on.changed(payload.split(',').map(unpackUuid)));
+    next.on('notification', ({ payload = '', channel }) =>
+      on.changed(payload.split(',').map(unpackUuid), channel),
+    );
     try {
       await next.connect();
-      await next.query(`LISTEN ${jobsChannel}`);
+      for (const channel of channels) await next.query(`LISTEN ${channel}`);
       connected = true;
       on.reconnected();
     } catch (error) {

@@ -26,6 +26,8 @@ export interface NewJob {
   readonly deadlineAt: string | null;
   readonly createdAt: string;
   readonly expiresAt: string;
+  /** The job that this one repeats. */
+  readonly retryOf?: string;
   readonly idempotency: { readonly route: string; readonly key: string; readonly fingerprint: string } | null;
 }
 
@@ -35,7 +37,7 @@ WITH input AS MATERIALIZED (
     "tenantId" uuid, id uuid, kind text, "modelVersion" text, "modelDigest" text, class smallint, status text,
     "userId" text, "customId" text, metadata jsonb, tags json, options jsonb, "storeInput" boolean, texts json,
     "characterCount" integer, "dispatchId" uuid, "notBefore" timestamptz, "deadlineAt" timestamptz,
-    "createdAt" timestamptz, "expiresAt" timestamptz, idempotency json)
+    "createdAt" timestamptz, "expiresAt" timestamptz, "retryOf" uuid, idempotency json)
 ), won AS (
   INSERT INTO idempotency_keys AS k (tenant_id, route, key, fingerprint, job_id)
   SELECT "tenantId", idempotency->>'route', idempotency->>'key', decode(idempotency->>'fingerprint', 'hex'), id
@@ -51,11 +53,11 @@ WITH input AS MATERIALIZED (
 ), recorded AS (
   INSERT INTO jobs (tenant_id, id, kind, model_version, model_digest, class, status, user_id, custom_id, metadata,
     tags, options, store_input, item_count, character_count, dispatch_id, dispatched_at, not_before, deadline_at,
-    event_sequence, created_at, queued_at, expires_at)
+    event_sequence, created_at, queued_at, expires_at, retry_of)
   SELECT "tenantId", id, kind, "modelVersion", "modelDigest", class, status, "userId", "customId", metadata,
     ARRAY(SELECT json_array_elements_text(tags)), options, "storeInput", greatest(1, json_array_length(texts)), "characterCount",
     "dispatchId", CASE WHEN "dispatchId" IS NOT NULL THEN now() END, "notBefore", "deadlineAt",
-    1, "createdAt", CASE WHEN status = 'queued' THEN "createdAt" END, "expiresAt"
+    1, "createdAt", CASE WHEN status = 'queued' THEN "createdAt" END, "expiresAt", "retryOf"
   FROM accepted
 ), known AS (
   INSERT INTO people (tenant_id, user_id)

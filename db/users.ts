@@ -49,7 +49,7 @@ export async function listHistory(
 }
 
 /** The smallest UUIDv7 of a millisecond: a job's id is ordered by its time, so a time is a place among ids. */
-function uuidFloor(moment: Date): string {
+export function uuidFloor(moment: Date): string {
   const hex = Math.max(0, moment.getTime()).toString(16).padStart(12, '0');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-0000-0000-000000000000`;
 }

@@ -3,7 +3,13 @@
 
 import { z } from 'zod';
 import type { LoadedAnalyzer, PreparedItem, Row } from './analyzer.ts';
-import type { ChildMessage, InferenceItem, InferenceResult, PredictMessage } from './inference-protocol.ts';
+import {
+  type ChildMessage,
+  droppedResult,
+  type InferenceItem,
+  type InferenceResult,
+  type PredictMessage,
+} from './inference-protocol.ts';
 import { planMicroBatches } from './micro-batch.ts';
 import { createRegistry } from './registry.ts';
 import { openArtifact, verifyArtifact } from './repository.ts';
@@ -16,7 +22,7 @@ const setupSchema = z.object({
   faultInjection: z.boolean(),
 });
 
-const messageSchema = z.object({
+const predictSchema = z.object({
   type: z.literal('predict'),
   id: z.number(),
   kind: z.string(),
@@ -24,6 +30,14 @@ const messageSchema = z.object({
   items: z.array(z.object({ text: z.string(), options: z.record(z.string(), z.unknown()) })),
   microBatchItemsMax: z.number(),
 });
+
+const messageSchema = z.discriminatedUnion('type', [
+  predictSchema,
+  z.object({ type: z.literal('drop'), id: z.number(), indices: z.array(z.number()) }),
+]);
+
+/** The pool that runs, and those of its items that are to be let go of before the next micro-batch. */
+const current = { id: -1, dropped: new Set<number>() };
 
 interface LoadedModel {
   readonly analyzer: LoadedAnalyzer;
@@ -64,6 +78,10 @@ async function main(setup: Setup): Promise<void> {
   let queue = Promise.resolve();
   process.on('message', (received) => {
     const message = messageSchema.parse(received);
+    if (message.type === 'drop') {
+      if (message.id === current.id) for (const index of message.indices) current.dropped.add(index);
+      return;
+    }
     queue = queue.then(() => predict(models, message, setup.faultInjection));
   });
   send({ type: 'ready', models: ready });
@@ -81,6 +99,8 @@ async function predict(
   faults: boolean,
 ): Promise<void> {
   const model = models.get(`${message.kind}@${message.version}`);
+  current.id = message.id;
+  current.dropped.clear();
   const started = performance.now();
   const { prepared, results } = prepareAll(model?.analyzer, message.items, faults);
   const sequences = prepared.flatMap((item, index) =>
@@ -109,14 +129,16 @@ async function predict(
     stats,
   });
 
-  for (const [number, batch] of batches.entries()) {
+  for (const [number, planned] of batches.entries()) {
+    const letGo = takeDropped(prepared);
+    const batch = planned.filter(({ item }) => prepared[item] !== undefined);
+    if (batch.length === 0 && letGo.length === 0) continue;
     const before = performance.now();
     if (faults) await injectFault(batch, message.items);
-    const finished = await runBatch(model, batch, prepared, rows);
-    const microBatch = {
-      items: batch.length,
-      paddedTokens: batch.length * Math.max(...batch.map(({ ids }) => ids.length)),
-    };
+    const finished = batch.length === 0 ? [] : await runBatch(model, batch, prepared, rows);
+    for (const { index } of finished) prepared[index] = undefined;
+    const longest = Math.max(0, ...batch.map(({ ids }) => ids.length));
+    const microBatch = { items: batch.length, paddedTokens: batch.length * longest };
     stats.microBatches += 1;
     stats.tokens += batch.reduce((sum, { ids }) => sum + ids.length, 0);
     stats.paddedTokens += microBatch.paddedTokens;
@@ -125,13 +147,21 @@ async function predict(
     send({
       type: 'progress',
       id: message.id,
-      results: finished,
+      results: [...letGo, ...finished],
       running: next,
       microBatch,
       stats: { ...stats },
     });
     await new Promise(setImmediate);
   }
+}
+
+/** Takes the items to be dropped out of `prepared`, whose finished items are out of it already. */
+function takeDropped(prepared: (PreparedItem | undefined)[]): InferenceResult[] {
+  const taken = [...current.dropped].filter((index) => prepared[index] !== undefined);
+  current.dropped.clear();
+  for (const index of taken) prepared[index] = undefined;
+  return taken.map(droppedResult);
 }
 
 /** Tokenizes; an item that cannot be prepared is a failed result of its own and never the pool's. */

@@ -15,6 +15,13 @@ export interface PredictMessage {
   readonly microBatchItemsMax: number;
 }
 
+/** Items of the `predict` that runs whose results nobody wants any more, by their places. */
+export interface DropMessage {
+  readonly type: 'drop';
+  readonly id: number;
+  readonly indices: readonly number[];
+}
+
 /** An item's result; `index` is its place in `PredictMessage.items`. */
 export type InferenceResult =
   | { readonly index: number; readonly output: unknown; readonly error?: never }
@@ -31,6 +38,11 @@ export interface InferenceStats {
   readonly paddedTokens: number;
   readonly tokenizeMs: number;
   readonly inferenceMs: number;
+}
+
+/** What stands for the result of an item that was dropped. */
+export function droppedResult(index: number): InferenceResult {
+  return { index, error: { code: 'dropped', detail: 'Nobody wants the result any more' } };
 }
 
 export interface ReadyMessage {

@@ -3,13 +3,15 @@
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { join } from 'node:path';
-import type {
-  ChildMessage,
-  InferenceItem,
-  InferenceResult,
-  InferenceSetup,
-  InferenceStats,
-  MicroBatch,
+import {
+  type ChildMessage,
+  type DropMessage,
+  droppedResult,
+  type InferenceItem,
+  type InferenceResult,
+  type InferenceSetup,
+  type InferenceStats,
+  type MicroBatch,
 } from './inference-protocol.ts';
 
 export type { InferenceItem, InferenceResult, InferenceStats, MicroBatch };
@@ -26,6 +28,11 @@ export interface Pool {
   readonly kind: string;
   readonly version: string;
   readonly items: readonly InferenceItem[];
+  /**
+   * Places of items that nobody wants any more; it may grow while the pool waits or runs. They get the error `dropped`
+   * as their result, before the pool begins or a micro-batch later than the next.
+   */
+  readonly dropped?: ReadonlySet<number>;
   readonly onResults: (
     results: readonly InferenceResult[],
     microBatch: MicroBatch,
@@ -76,6 +83,10 @@ export async function startInference(options: InferenceOptions): Promise<Inferen
     runPass(child.process, options, {
       id: nextId++,
       pool: { ...pool, items: indices.flatMap((index) => pool.items[index] ?? []) },
+      dropped: () =>
+        pool.dropped === undefined || pool.dropped.size === 0
+          ? []
+          : indices.flatMap((index, position) => (pool.dropped?.has(index) ? [position] : [])),
       report: (results, microBatch, stats) =>
         report(
           results.map((result) => ({ ...result, index: indices[result.index] ?? -1 })),
@@ -100,7 +111,10 @@ export async function startInference(options: InferenceOptions): Promise<Inferen
       pool.onResults(fresh, microBatch, total);
     };
     let suspects: number[] = [];
-    while (open.size > 0) {
+    for (;;) {
+      const unwanted = [...open].filter((index) => pool.dropped?.has(index));
+      if (unwanted.length > 0) report(unwanted.map(droppedResult), { items: 0, paddedTokens: 0 }, noStats);
+      if (open.size === 0) return total;
       const group = [...open].filter((index) => !suspects.includes(index));
       const indices = group.length > 0 ? group : suspects.filter((index) => open.has(index)).slice(0, 1);
       let end = await pass(pool, indices, report);
@@ -118,7 +132,6 @@ export async function startInference(options: InferenceOptions): Promise<Inferen
       else
         suspects = suspects.concat(indices.filter((_, position) => end.died && end.suspects.has(position)));
     }
-    return total;
   };
 
   return {
@@ -191,9 +204,10 @@ function startChild({ modelsDir, models, threads, faultInjection }: InferenceOpt
 function runPass(
   child: ChildProcess,
   options: InferenceOptions,
-  work: { id: number; pool: Pool; report: Report },
+  work: { id: number; pool: Pool; dropped: () => readonly number[]; report: Report },
 ): Promise<PassEnd> {
   const { id, pool, report } = work;
+  const told = new Set<number>();
   let open = pool.items.length;
   let running: readonly number[] = [...pool.items.keys()];
   let timedOut = false;
@@ -215,7 +229,11 @@ function runPass(
       running = message.running;
       open -= message.results.length;
       report(message.results, message.microBatch, message.stats);
-      if (open === 0) end({ died: false });
+      if (open === 0) return end({ died: false });
+      const indices = work.dropped().filter((index) => !told.has(index));
+      for (const index of indices) told.add(index);
+      const drop: DropMessage = { type: 'drop', id, indices };
+      if (indices.length > 0) child.send(drop, (error) => error && child.kill('SIGKILL'));
     };
     if (hasEnded(child)) return end({ died: true, reason: 'crash', suspects: new Set() });
     child.on('exit', onExit).on('message', onMessage);

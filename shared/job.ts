@@ -51,6 +51,8 @@ export const limits = {
   tagCharactersMax: 64,
   idempotencyKeyCharactersMax: 255,
   waitSecondsMax: 60,
+  pageJobsDefault: 20,
+  pageJobsMax: 100,
   retentionSecondsDefault: 30 * 24 * 3600,
   retentionSecondsMax: 365 * 24 * 3600,
 } as const;

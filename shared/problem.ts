@@ -9,8 +9,12 @@ export const problemCatalogue = {
   invalid_header: { status: 400, title: 'A header has an invalid value', retryable: false },
   not_found: { status: 404, title: 'Nothing is here', retryable: false },
   profile_not_found: { status: 404, title: 'There is no profile yet', retryable: false },
-  job_failed: { status: 409, title: 'The job did not succeed', retryable: false },
   job_not_found: { status: 404, title: 'There is no such job', retryable: false },
+  job_failed: { status: 409, title: 'The job did not succeed', retryable: false },
+  job_not_finished: { status: 409, title: 'The job has not ended yet', retryable: true },
+  job_already_finished: { status: 409, title: 'The job has already ended', retryable: false },
+  input_not_stored: { status: 409, title: 'The texts of the job are gone', retryable: false },
+  result_expired: { status: 410, title: 'The result is gone', retryable: false },
   method_not_allowed: { status: 405, title: 'The method is not allowed here', retryable: false },
   not_acceptable: { status: 406, title: 'Only application/json can be answered', retryable: false },
   payload_too_large: { status: 413, title: 'The body is too large', retryable: false },
@@ -37,18 +41,26 @@ export class ProblemError extends Error {
   readonly code: ProblemCode;
   readonly status: number;
   readonly errors: readonly Fault[];
+  /** What a job failed with, where the problem is that it failed. */
+  readonly jobError: { readonly code: string; readonly detail: string } | undefined;
   readonly headers: Readonly<Record<string, string>>;
 
   constructor(
     code: ProblemCode,
     detail: string,
-    extra: { errors?: readonly Fault[]; headers?: Record<string, string>; cause?: unknown } = {},
+    extra: {
+      errors?: readonly Fault[];
+      jobError?: { readonly code: string; readonly detail: string };
+      headers?: Record<string, string>;
+      cause?: unknown;
+    } = {},
   ) {
     super(detail, { cause: extra.cause });
     this.name = 'ProblemError';
     this.code = code;
     this.status = problemCatalogue[code].status;
     this.errors = extra.errors ?? [];
+    this.jobError = extra.jobError;
     this.headers = extra.headers ?? {};
   }
 }

@@ -32,6 +32,8 @@ export interface AnalysisEngine {
   readonly process: (dispatch: Dispatch, dispatchId: string) => Promise<void>;
   /** Prolongs the leases of all jobs in hand. */
   readonly renew: () => Promise<void>;
+  /** Lets go of jobs that were canceled or erased: what of them is not in the model yet does not get there. */
+  readonly drop: (jobIds: readonly string[]) => void;
   /** From now on pools leave without waiting for company. */
   readonly drain: () => void;
   /** Jobs in hand: waiting, claimed or being written. */
@@ -64,6 +66,8 @@ export function createAnalysisEngine(options: {
     waitMs: config.POOL_WAIT_MS,
   });
   const held = new Map<string, Claim>();
+  /** Takes a job's items out of the pool that it is in. */
+  const drops = new Map<string, () => void>();
   let entriesInHand = 0;
   let dispatchesInHand = 0;
   let pools = 0;
@@ -101,6 +105,7 @@ export function createAnalysisEngine(options: {
     log.error({ err: error, jobs: taken.entries.length }, 'a pool failed');
     for (const { id, done } of taken.entries) {
       held.delete(id);
+      drops.delete(id);
       done();
     }
   };
@@ -140,6 +145,12 @@ export function createAnalysisEngine(options: {
     const claimedAtMs = performance.now();
     const jobs = claimed.map(({ claim, entry }) => ({ claim, entry, results: new Array<ItemResult>() }));
     const owners = jobs.flatMap((job) => job.claim.texts.map((text, index) => ({ job, index, text })));
+    const dropped = new Set<number>();
+    for (const job of jobs) {
+      drops.set(job.claim.id, () => {
+        for (const [place, owner] of owners.entries()) if (owner.job === job) dropped.add(place);
+      });
+    }
     metrics.poolItems.observe({ kind }, owners.length);
     metrics.poolFlushes.inc({ kind, reason: taken.reason });
 
@@ -165,7 +176,7 @@ export function createAnalysisEngine(options: {
     };
     try {
       const items = owners.map(({ job, text }) => ({ text, options: job.claim.options }));
-      const stats = await inference.predict({ kind, version: modelVersion, items, onResults });
+      const stats = await inference.predict({ kind, version: modelVersion, items, dropped, onResults });
       countPool(kind, owners.length, stats);
       if (batcher.items() === 0) writer.flush();
     } catch (error) {
@@ -214,10 +225,15 @@ export function createAnalysisEngine(options: {
         cache: 'none',
       },
     };
+    drops.delete(claim.id);
     void writer.write(completion).then(() => {
       held.delete(claim.id);
       entry.done();
     });
+  };
+
+  const drop = (jobIds: readonly string[]): void => {
+    for (const id of jobIds) drops.get(id)?.();
   };
 
   const stateFacts = (kind: string, itemIndex: number, output: unknown): StatedFact[] => {
@@ -241,6 +257,7 @@ export function createAnalysisEngine(options: {
     );
     for (const { claim, entry } of jobs) {
       held.delete(claim.id);
+      drops.delete(claim.id);
       entry.done();
     }
   };
@@ -276,7 +293,9 @@ export function createAnalysisEngine(options: {
       const kept = await renewLeases(database, claims, config.LEASE_MS);
       const lost = claims.filter(({ id }) => held.has(id) && !kept.has(id));
       if (lost.length > 0) log.warn({ jobs: lost.length }, 'leases were lost');
+      drop(claims.filter(({ id }) => kept.get(id) !== 'processing').map(({ id }) => id));
     },
+    drop,
     drain: () => {
       draining = true;
       pump();

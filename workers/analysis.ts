@@ -3,6 +3,8 @@
 
 import { hostname } from 'node:os';
 import { createPool } from '../db/client.ts';
+import { cancelsChannel } from '../db/jobs.ts';
+import { listenToJobs } from '../db/listen.ts';
 import { startInference } from '../models/inference.ts';
 import { createRegistry } from '../models/registry.ts';
 import { readConfig } from '../shared/config.ts';
@@ -72,6 +74,16 @@ async function isStuck(): Promise<boolean> {
   return Math.min(stuckMs, engine.sinceClaimMs()) > config.PROGRESS_MS;
 }
 
+// What is not heard here, the renewal of the leases tells.
+const cancels = listenToJobs(
+  config.DATABASE_URL,
+  {
+    changed: engine.drop,
+    reconnected: () => undefined,
+    failed: (error) => log.warn({ err: error }, 'the listening connection failed'),
+  },
+  [cancelsChannel],
+);
 const leases = startTicker('leases', config.LEASE_MS / 3, log, engine.renew);
 const progress = startTicker('progress', 5000, log, async () => {
   if (!(await isStuck())) return;
@@ -93,6 +105,7 @@ stopOnSignal(log, config.DRAIN_MS, () => {
     ['consumer', () => consumer.close(config.DRAIN_MS - 2000)],
     ['progress', progress.close],
     ['leases', leases.close],
+    ['cancels', cancels.close],
     ['heartbeat', heartbeat.close],
     ['queue', queue.close],
     ['inference', inference.close],

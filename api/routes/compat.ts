@@ -13,8 +13,8 @@ import { toNewJob } from '../job-request.ts';
 import type { JobView } from '../job-view.ts';
 import { refuseMethod } from '../problem-handler.ts';
 import { parseJson, readBody } from '../read-json.ts';
+import { sendJob } from '../send-job.ts';
 import { invalidRequest, validate } from '../validate.ts';
-import { sendJob } from './jobs.ts';
 import { findProfile, type Person, readPerson, toEdgeView, toProfileView } from './users.ts';
 
 const waitSeconds = 10;

@@ -1,31 +1,41 @@
-// Submit a job, look at a job, wait for a job.
+// Submit a job, look at a job, wait for a job, take its result.
 
 import { type Request, type Response, Router } from 'express';
 import { z } from 'zod';
-import { defaultTenantId, isTerminal, limits, parseJobId } from '../../shared/job.ts';
+import { asTenant } from '../../db/client.ts';
+import { getJobVersion } from '../../db/jobs.ts';
+import { defaultTenantId, isTerminal, limits } from '../../shared/job.ts';
 import { ProblemError } from '../../shared/problem.ts';
 import { findAndWait, hangUp, recordAndWait } from '../await-job.ts';
 import type { Context } from '../context.ts';
+import { hasEntityTag, jobNotFound, type JobName, readJobName, toEntityTag } from '../job-name.ts';
 import { toNewJob } from '../job-request.ts';
-import type { JobView } from '../job-view.ts';
+import { type JobView, toJobView, toResultView } from '../job-view.ts';
+import { showJobs } from '../list-jobs.ts';
 import { refuseMethod } from '../problem-handler.ts';
+import { readIdempotencyKey, readPreference } from '../read-headers.ts';
 import { parseJson, readBody } from '../read-json.ts';
+import { retryAfterSeconds, sendJob } from '../send-job.ts';
 import { validate } from '../validate.ts';
-
-/** Seconds after which a client that polls should ask again. */
-const retryAfterSeconds = '1';
+import { erase } from './job-control.ts';
 
 export function jobRoutes(context: Context): Router {
   const router = Router({ caseSensitive: true });
   router
     .route('/v1/jobs')
+    .get((request, response) => showJobs(context, request, response))
     .post(...readBody(context.config.BODY_BYTES_MAX), (request, response) =>
       submitJob(context, request, response),
     )
-    .all(refuseMethod('POST'));
+    .all(refuseMethod('GET', 'POST'));
   router
     .route('/v1/jobs/:id')
     .get((request, response) => showJob(context, request, response))
+    .delete((request, response) => erase(context, request, response))
+    .all(refuseMethod('GET', 'DELETE'));
+  router
+    .route('/v1/jobs/:id/result')
+    .get((request, response) => showResult(context, request, response))
     .all(refuseMethod('GET'));
   return router;
 }
@@ -45,40 +55,53 @@ async function submitJob(context: Context, request: Request, response: Response)
 }
 
 async function showJob(context: Context, request: Request, response: Response): Promise<void> {
-  const id = parseJobId(z.string().parse(request.params['id']));
-  if (id === undefined) throw new ProblemError('job_not_found', 'A job id is job_ and a UUIDv7');
+  const name = readJobName(request);
   const { wait: waitSeconds } = validate(waitQuerySchema, request.query, '?');
-  const name = { tenantId: defaultTenantId, id };
-  const view = await findAndWait(context, name, { waitSeconds, signal: hangUp(response) });
-  if (view === undefined) throw new ProblemError('job_not_found', 'There is no such job, or it was deleted');
-  sendJob(response, view, 200);
+  const conditional = request.get('If-None-Match') !== undefined && waitSeconds === undefined;
+  if (conditional && sendUnchanged(request, response, await findTag(context, name))) return;
+  const seen = await findAndWait(context, name, { waitSeconds, signal: hangUp(response) });
+  if (seen === undefined) throw jobNotFound();
+  if (sendUnchanged(request, response, seen.tag)) return;
+  sendJob(response, seen.view, 200);
 }
 
-/** A job and, while it has not ended, when to look again. */
-export function sendJob(response: Response, view: JobView, status: 200 | 202): void {
-  if (!isTerminal(view.status)) response.setHeader('Retry-After', retryAfterSeconds);
-  response.status(status).json(view);
+/** The entity tag of a job, found without reading its results. */
+async function findTag({ readers }: Context, { tenantId, id }: JobName): Promise<string> {
+  const version = await asTenant(readers, tenantId, (reader) => getJobVersion(reader, tenantId, id));
+  if (version === undefined) throw jobNotFound();
+  return toEntityTag(version);
+}
+
+/** Says which version the answer is of. @returns true if the client has it already, and was told so with 304. */
+function sendUnchanged(request: Request, response: Response, tag: string): boolean {
+  response.setHeader('ETag', tag);
+  if (!hasEntityTag(request, tag)) return false;
+  response.status(304).end();
+  return true;
+}
+
+async function showResult(context: Context, request: Request, response: Response): Promise<void> {
+  const { tenantId, id } = readJobName(request);
+  const found = await context.loader.load(tenantId, id);
+  if (found === undefined) throw jobNotFound();
+  const view = toJobView(found.job, found.analyses);
+  if (!isTerminal(view.status)) {
+    const headers = { 'Retry-After': retryAfterSeconds };
+    throw new ProblemError('job_not_finished', `The job is ${view.status}`, { headers });
+  }
+  if (view.status !== 'succeeded') {
+    const detail = view.status_reason ?? `The job ended as ${view.status}`;
+    const jobError = view.error ?? { code: view.status, detail };
+    throw new ProblemError('job_failed', jobError.detail, { jobError });
+  }
+  if (view.result === null || found.job.expiresAt <= new Date())
+    throw new ProblemError('result_expired', `The result was kept until ${view.expires_at}, or was erased`);
+  response.json(toResultView(view, view.result));
 }
 
 const waitQuerySchema = z.strictObject({
   wait: z.coerce.number().int().min(0).max(limits.waitSecondsMax).optional(),
 });
-
-/** `Prefer: wait=N` (RFC 7240) in seconds, at most 60; undefined without one. What cannot be read is not preferred. */
-function readPreference(request: Request): number | undefined {
-  const found = /(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})"?/i.exec(request.get('Prefer') ?? '')?.[1];
-  return found === undefined ? undefined : Math.min(Number(found), limits.waitSecondsMax);
-}
-
-function readIdempotencyKey(request: Request): string | undefined {
-  const key = request.get('Idempotency-Key');
-  if (key === undefined) return undefined;
-  if (key.length < 1 || key.length > limits.idempotencyKeyCharactersMax || !/^[\x20-\x7e]+$/.test(key)) {
-    const detail = `Idempotency-Key must have 1 to ${limits.idempotencyKeyCharactersMax} printable ASCII characters`;
-    throw new ProblemError('invalid_header', detail);
-  }
-  return key;
-}
 
 function serverTiming(timing: NonNullable<JobView['timing_ms']>): string {
   return Object.entries(timing)

@@ -1,0 +1,68 @@
+// What a client may do to a job that is there already: cancel it, repeat it, erase it.
+
+import { type Request, type Response, Router } from 'express';
+import { asTenant } from '../../db/client.ts';
+import { eraseJob } from '../../db/erase-job.ts';
+import { cancelJob } from '../../db/job-control.ts';
+import { getSubmission } from '../../db/jobs.ts';
+import { formatJobId } from '../../shared/job.ts';
+import { ProblemError } from '../../shared/problem.ts';
+import { findAndWait, hangUp, recordAndWait } from '../await-job.ts';
+import type { Context } from '../context.ts';
+import { jobNotFound, readJobName } from '../job-name.ts';
+import { refuseMethod } from '../problem-handler.ts';
+import { readIdempotencyKey } from '../read-headers.ts';
+import { toRetry } from '../retry-job.ts';
+import { sendJob } from '../send-job.ts';
+
+export function jobControlRoutes(context: Context): Router {
+  const router = Router({ caseSensitive: true });
+  router
+    .route('/v1/jobs/:id/cancel')
+    .post((request, response) => cancel(context, request, response))
+    .all(refuseMethod('POST'));
+  router
+    .route('/v1/jobs/:id/retry')
+    .post((request, response) => retry(context, request, response))
+    .all(refuseMethod('POST'));
+  return router;
+}
+
+async function cancel(context: Context, request: Request, response: Response): Promise<void> {
+  const name = readJobName(request);
+  const moved = await cancelJob(context.changers, name.tenantId, name.id);
+  if (moved === undefined) throw jobNotFound();
+  if (['succeeded', 'failed', 'expired'].includes(moved.after))
+    throw new ProblemError('job_already_finished', `The job has ended as ${moved.after}`);
+  const seen = await findAndWait(context, name, { waitSeconds: undefined, signal: hangUp(response) });
+  if (seen === undefined) throw jobNotFound();
+  sendJob(response, seen.view, seen.view.status === 'canceled' ? 200 : 202);
+}
+
+async function retry(context: Context, request: Request, response: Response): Promise<void> {
+  const { tenantId, id } = readJobName(request);
+  const idempotencyKey = readIdempotencyKey(request);
+  const found = await asTenant(context.readers, tenantId, (reader) => getSubmission(reader, tenantId, id));
+  if (found === undefined) throw jobNotFound();
+  const job = toRetry(found, context.registry, idempotencyKey);
+  const { view, replayed } = await recordAndWait(context, job, {
+    waitSeconds: undefined,
+    signal: hangUp(response),
+  });
+  if (replayed) response.setHeader('Idempotent-Replayed', 'true');
+  response.setHeader('Location', view.links.self);
+  sendJob(response, view, 202);
+}
+
+/** Erases the job and answers with the receipt, as often as it is asked to. */
+export async function erase(context: Context, request: Request, response: Response): Promise<void> {
+  const { tenantId, id } = readJobName(request);
+  const erasure = await eraseJob(context.changers, tenantId, id);
+  if (erasure === undefined) throw jobNotFound();
+  response.status(202).json({
+    id: `era_${erasure.id}`,
+    object: 'erasure',
+    job_id: formatJobId(id),
+    requested_at: erasure.requestedAt.toISOString(),
+  });
+}
