@@ -4,6 +4,7 @@ import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
 import { randomUUID } from 'node:crypto';
 import { exposition, metrics } from '../shared/metrics.ts';
+import { authenticate } from './authenticate.ts';
 import type { Context } from './context.ts';
 import { notFound, problemHandler } from './problem-handler.ts';
 import { compatRoutes } from './routes/compat.ts';
@@ -20,7 +21,7 @@ export function createApp(context: Context): Express {
   app.use(
     helmet({ contentSecurityPolicy: { directives: { 'default-src': ["'none'"] }, useDefaults: false } }),
   );
-  app.use(identify, measure, closeWhenStopping(context.stopping));
+  app.use(identify, measure, closeWhenStopping(context.stopping), authenticate(context.config, context.keys));
   app.get('/metrics', async (_request, response) => {
     const { contentType, body } = await exposition();
     response.type(contentType).send(body);

@@ -6,6 +6,7 @@ import type { Registry } from '../models/registry.ts';
 import type { Config } from '../shared/config.ts';
 import type { Logger } from '../shared/log.ts';
 import type { DispatchQueue } from '../shared/queues.ts';
+import type { Keys } from './authenticate.ts';
 import type { Intake } from './intake.ts';
 import type { JobLoader } from './job-loader.ts';
 import type { JobWatcher } from './wait.ts';
@@ -18,6 +19,7 @@ export interface Context {
   readonly system: Pool;
   /** Reads as one tenant at a time, by `asTenant`. */
   readonly readers: Pool;
+  readonly keys: Keys;
   readonly graph: GraphStore;
   readonly queue: DispatchQueue;
   readonly intake: Intake;

@@ -9,6 +9,7 @@ import { createLog } from '../shared/log.ts';
 import { stopOnSignal } from '../shared/process.ts';
 import { createDispatchQueue } from '../shared/queues.ts';
 import { createApp } from './app.ts';
+import { createKeys } from './authenticate.ts';
 import { createEnqueuer } from './enqueue.ts';
 import { createIntake } from './intake.ts';
 import { createJobLoader } from './job-loader.ts';
@@ -27,6 +28,8 @@ const recorders = createPool(url, {
 });
 const system = createPool(url, { role: 'worker', max: 2, ...patience });
 
+const keyReaders = createPool(url, { role: 'intake', max: 2, ...patience });
+
 const registry = createRegistry(config.MODELS_DIR);
 const queue = createDispatchQueue(config, (error) => log.debug({ err: error }, 'queue connection'));
 const enqueuer = createEnqueuer({ config, log, database: system, queue });
@@ -40,6 +43,7 @@ const app = createApp({
   registry,
   system,
   readers,
+  keys: createKeys(keyReaders),
   graph,
   queue,
   intake,
@@ -81,6 +85,6 @@ stopOnSignal(log, config.DRAIN_MS, () => {
     ['watcher', watcher.close],
     ['queue', queue.close],
     ['graph', graph.close],
-    ['database', () => Promise.all([readers.end(), recorders.end(), system.end()])],
+    ['database', () => Promise.all([readers.end(), recorders.end(), system.end(), keyReaders.end()])],
   ];
 });

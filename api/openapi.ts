@@ -7,6 +7,7 @@ import { limits } from '../shared/job.ts';
 import { type ProblemCode, problemCatalogue } from '../shared/problem.ts';
 import { jobRequestSchema } from './job-request.ts';
 import { jobViewSchema } from './job-view.ts';
+import { type Paths, securePaths } from './openapi-security.ts';
 import { registerUsers } from './openapi-users.ts';
 
 const problemSchema = z.object({
@@ -59,12 +60,13 @@ export function createOpenApi(models: Registry): ReturnType<OpenApiGeneratorV31[
         },
       ]),
     );
+  const paths = securePaths(registry, answers);
   const jobAnswer = (description: string) => ({
     description,
     content: { 'application/json': { schema: job } },
   });
 
-  registry.registerPath({
+  paths.registerPath({
     method: 'post',
     path: '/v1/jobs',
     operationId: 'submitJob',
@@ -92,7 +94,7 @@ export function createOpenApi(models: Registry): ReturnType<OpenApiGeneratorV31[
       ...answers(bodyProblems),
     },
   });
-  registry.registerPath({
+  paths.registerPath({
     method: 'get',
     path: '/v1/jobs/{id}',
     operationId: 'getJob',
@@ -114,8 +116,8 @@ export function createOpenApi(models: Registry): ReturnType<OpenApiGeneratorV31[
       ...answers(['job_not_found', 'invalid_request', 'internal_error', 'ledger_unavailable']),
     },
   });
-  registerUsers(registry, answers);
-  registerHealth(registry);
+  registerUsers(paths, answers);
+  registerHealth(paths);
 
   const kinds = models.kinds.map(({ kind, summary }) => `- \`${kind}\`: ${summary}`).join('\n');
   return new OpenApiGeneratorV31(registry.definitions).generateDocument({
@@ -140,7 +142,7 @@ function withOutputs(models: Registry) {
   return jobViewSchema.extend({ result: z.object({ items: z.array(item) }).nullable() });
 }
 
-function registerHealth(registry: OpenAPIRegistry): void {
+function registerHealth(paths: Paths): void {
   const schema = z.object({ status: z.string() });
   const answer = (description: string) => ({ description, content: { 'application/json': { schema } } });
   const routes = {
@@ -154,9 +156,9 @@ function registerHealth(registry: OpenAPIRegistry): void {
       200: answer('Yes'),
       ...(path === '/health/live' ? {} : { 503: answer('Not at the moment') }),
     };
-    registry.registerPath({ method: 'get', path, tags: ['Health'], summary, responses });
+    paths.registerPath({ method: 'get', path, tags: ['Health'], summary, responses });
   }
-  registry.registerPath({
+  paths.registerPath({
     method: 'get',
     path: '/metrics',
     tags: ['Health'],

@@ -21,7 +21,7 @@ export const configSchema = z.object({
   HOST: z.string().default('127.0.0.1'),
   PORT: int(0, 65_535).default(3000),
   METRICS_PORT: int(0, 65_535).default(0),
-  TRUST_NETWORK: bool.default(false),
+  AUTH: z.enum(['off', 'on']).default('off'),
 
   DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).default('postgres://soma@127.0.0.1:5432/soma'),
   DATABASE_POOL_MAX: int(2, 100).default(8),
@@ -89,9 +89,9 @@ export function childEnv(changes: Record<string, string>): NodeJS.ProcessEnv {
 
 function refuseUnsafe(config: Config): void {
   const loopback = ['127.0.0.1', '::1', 'localhost'].includes(config.HOST);
-  if (!loopback && !config.TRUST_NETWORK) {
+  if (!loopback && config.AUTH === 'off') {
     throw new Error(
-      `configuration: HOST=${config.HOST} is reachable by others and the API asks for no key; set TRUST_NETWORK=true only behind something that does`,
+      `configuration: HOST=${config.HOST} is reachable by others and the API asks for no key; set AUTH=on and make keys with npm run keys`,
     );
   }
   if (config.FAULT_INJECTION && config.NODE_ENV === 'production') {

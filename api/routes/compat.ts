@@ -3,8 +3,9 @@
 
 import { type Request, type Response, Router } from 'express';
 import { z } from 'zod';
-import { defaultTenantId, isTerminal, limits } from '../../shared/job.ts';
+import { isTerminal, limits } from '../../shared/job.ts';
 import { ProblemError } from '../../shared/problem.ts';
+import { tenantOf } from '../authenticate.ts';
 import { hangUp, recordAndWait } from '../await-job.ts';
 import type { Context } from '../context.ts';
 import { showHistory } from '../history.ts';
@@ -42,7 +43,7 @@ export const generateBody = z.looseObject({
 });
 
 export function compatRoutes(context: Context): Router {
-  const router = Router();
+  const router = Router({ caseSensitive: true });
   const body = readBody(context.config.BODY_BYTES_MAX);
   const post = (path: string, answer: (request: Request) => Promise<Answer>): void => {
     router
@@ -118,7 +119,7 @@ function send(response: Response, { job, body }: Answer): void {
 }
 
 async function runJob(context: Context, request: Request, job: Record<string, unknown>): Promise<JobView> {
-  const owner = { tenantId: defaultTenantId, registry: context.registry, idempotencyKey: undefined };
+  const owner = { tenantId: tenantOf(request), registry: context.registry, idempotencyKey: undefined };
   const signal = request.res === undefined ? new AbortController().signal : hangUp(request.res);
   const { view } = await recordAndWait(context, toNewJob(job, owner), { waitSeconds, signal });
   return view;

@@ -2,8 +2,9 @@
 
 import { type Request, type Response, Router } from 'express';
 import { z } from 'zod';
-import { defaultTenantId, isTerminal, limits, parseJobId } from '../../shared/job.ts';
+import { isTerminal, limits, parseJobId } from '../../shared/job.ts';
 import { ProblemError } from '../../shared/problem.ts';
+import { tenantOf } from '../authenticate.ts';
 import { findAndWait, hangUp, recordAndWait } from '../await-job.ts';
 import type { Context } from '../context.ts';
 import { toNewJob } from '../job-request.ts';
@@ -33,7 +34,7 @@ export function jobRoutes(context: Context): Router {
 async function submitJob(context: Context, request: Request, response: Response): Promise<void> {
   const idempotencyKey = readIdempotencyKey(request);
   const waitSeconds = readPreference(request);
-  const owner = { tenantId: defaultTenantId, registry: context.registry, idempotencyKey };
+  const owner = { tenantId: tenantOf(request), registry: context.registry, idempotencyKey };
   const job = toNewJob(parseJson(request), owner);
   const { view, replayed } = await recordAndWait(context, job, { waitSeconds, signal: hangUp(response) });
   if (replayed) response.setHeader('Idempotent-Replayed', 'true');
@@ -48,7 +49,7 @@ async function showJob(context: Context, request: Request, response: Response): 
   const id = parseJobId(z.string().parse(request.params['id']));
   if (id === undefined) throw new ProblemError('job_not_found', 'A job id is job_ and a UUIDv7');
   const { wait: waitSeconds } = validate(waitQuerySchema, request.query, '?');
-  const name = { tenantId: defaultTenantId, id };
+  const name = { tenantId: tenantOf(request), id };
   const view = await findAndWait(context, name, { waitSeconds, signal: hangUp(response) });
   if (view === undefined) throw new ProblemError('job_not_found', 'There is no such job, or it was deleted');
   sendJob(response, view, 200);
