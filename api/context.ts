@@ -9,6 +9,7 @@ import type { DispatchQueue } from '../shared/queues.ts';
 import type { Keys } from './authenticate.ts';
 import type { Intake } from './intake.ts';
 import type { JobLoader } from './job-loader.ts';
+import type { Quota } from './quota.ts';
 import type { JobWatcher } from './wait.ts';
 
 export interface Context {
@@ -20,6 +21,7 @@ export interface Context {
   /** Reads as one tenant at a time, by `asTenant`. */
   readonly readers: Pool;
   readonly keys: Keys;
+  readonly quota: Quota;
   readonly graph: GraphStore;
   readonly queue: DispatchQueue;
   readonly intake: Intake;

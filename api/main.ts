@@ -13,6 +13,7 @@ import { createKeys } from './authenticate.ts';
 import { createEnqueuer } from './enqueue.ts';
 import { createIntake } from './intake.ts';
 import { createJobLoader } from './job-loader.ts';
+import { createQuota } from './quota.ts';
 import { createJobWatcher } from './wait.ts';
 
 const config = readConfig();
@@ -34,6 +35,7 @@ const registry = createRegistry(config.MODELS_DIR);
 const queue = createDispatchQueue(config, (error) => log.debug({ err: error }, 'queue connection'));
 const enqueuer = createEnqueuer({ config, log, database: system, queue });
 const intake = createIntake({ config, log, pool: recorders, enqueuer });
+const quota = createQuota(config, log);
 const watcher = createJobWatcher(url, log);
 const graph = createGraphStore(config, readers);
 const stopping = new AbortController();
@@ -44,6 +46,7 @@ const app = createApp({
   system,
   readers,
   keys: createKeys(keyReaders),
+  quota,
   graph,
   queue,
   intake,
@@ -84,6 +87,7 @@ stopOnSignal(log, config.DRAIN_MS, () => {
     ['enqueuer', enqueuer.close],
     ['watcher', watcher.close],
     ['queue', queue.close],
+    ['quota', async () => quota.close()],
     ['graph', graph.close],
     ['database', () => Promise.all([readers.end(), recorders.end(), system.end(), keyReaders.end()])],
   ];

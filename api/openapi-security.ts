@@ -25,14 +25,19 @@ export function securePaths(
     registerPath: (route) => {
       const need = needOf(route.method.toUpperCase(), route.path);
       if (need === 'open') return registry.registerPath({ ...route, security: [] });
-      const codes: readonly ProblemCode[] = ['unauthenticated', 'invalid_key', 'insufficient_scope'];
+      const codes: readonly ProblemCode[] = [
+        'unauthenticated',
+        'invalid_key',
+        'insufficient_scope',
+        'rate_limited',
+      ];
       const scopes = need === 'key' ? [] : [need];
       const scope = need === 'key' ? [] : [`Needs the scope \`${need}\`.`];
       registry.registerPath({
         ...route,
         description: [route.description, ...scope].filter((part) => part !== undefined).join('\n\n'),
         security: [{ [key.name]: scopes }],
-        responses: { ...route.responses, ...answers(codes) },
+        responses: { ...answers(codes), ...route.responses },
       });
     },
   };

@@ -174,7 +174,7 @@ function registerFormer(
           description: 'The job, after ten seconds',
           content: { 'application/json': { schema: z.looseObject({ id: z.string() }) } },
         },
-        ...answers([...writeProblems, 'job_failed', 'overloaded']),
+        ...answers([...writeProblems, 'job_failed', 'rate_limited', 'quota_exceeded', 'overloaded']),
       },
     });
   }

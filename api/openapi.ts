@@ -33,6 +33,8 @@ const bodyProblems: readonly ProblemCode[] = [
   'unsupported_encoding',
   'invalid_request',
   'idempotency_key_reused',
+  'rate_limited',
+  'quota_exceeded',
   'internal_error',
   'ledger_unavailable',
   'overloaded',

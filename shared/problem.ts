@@ -21,6 +21,8 @@ export const problemCatalogue = {
   unsupported_encoding: { status: 415, title: 'The body must not be compressed', retryable: false },
   invalid_request: { status: 422, title: 'The request is well formed but invalid', retryable: false },
   idempotency_key_reused: { status: 422, title: 'The key was used with another body', retryable: false },
+  rate_limited: { status: 429, title: 'Too many requests', retryable: true },
+  quota_exceeded: { status: 429, title: 'Too many items', retryable: true },
   internal_error: { status: 500, title: 'Something is wrong on our side', retryable: true },
   ledger_unavailable: { status: 503, title: 'The job cannot be recorded at the moment', retryable: true },
   overloaded: { status: 503, title: 'Too many requests are being recorded', retryable: true },

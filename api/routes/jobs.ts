@@ -4,6 +4,7 @@ import { type Request, type Response, Router } from 'express';
 import { z } from 'zod';
 import { isTerminal, limits, parseJobId } from '../../shared/job.ts';
 import { ProblemError } from '../../shared/problem.ts';
+import { admit } from '../admit.ts';
 import { tenantOf } from '../authenticate.ts';
 import { findAndWait, hangUp, recordAndWait } from '../await-job.ts';
 import type { Context } from '../context.ts';
@@ -36,6 +37,7 @@ async function submitJob(context: Context, request: Request, response: Response)
   const waitSeconds = readPreference(request);
   const owner = { tenantId: tenantOf(request), registry: context.registry, idempotencyKey };
   const job = toNewJob(parseJson(request), owner);
+  await admit(context, request, response, job);
   const { view, replayed } = await recordAndWait(context, job, { waitSeconds, signal: hangUp(response) });
   if (replayed) response.setHeader('Idempotent-Replayed', 'true');
   if (waitSeconds !== undefined) response.setHeader('Preference-Applied', `wait=${waitSeconds}`);
