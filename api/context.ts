@@ -6,6 +6,7 @@ import type { Registry } from '../models/registry.ts';
 import type { Config } from '../shared/config.ts';
 import type { Logger } from '../shared/log.ts';
 import type { DispatchQueue } from '../shared/queues.ts';
+import type { Admission } from './admission.ts';
 import type { Keys } from './authenticate.ts';
 import type { Intake } from './intake.ts';
 import type { JobLoader } from './job-loader.ts';
@@ -22,6 +23,7 @@ export interface Context {
   readonly readers: Pool;
   readonly keys: Keys;
   readonly quota: Quota;
+  readonly admission: Admission;
   readonly graph: GraphStore;
   readonly queue: DispatchQueue;
   readonly intake: Intake;

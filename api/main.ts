@@ -8,6 +8,7 @@ import { readConfig } from '../shared/config.ts';
 import { createLog } from '../shared/log.ts';
 import { stopOnSignal } from '../shared/process.ts';
 import { createDispatchQueue } from '../shared/queues.ts';
+import { createAdmission } from './admission.ts';
 import { createApp } from './app.ts';
 import { createKeys } from './authenticate.ts';
 import { createEnqueuer } from './enqueue.ts';
@@ -36,6 +37,7 @@ const queue = createDispatchQueue(config, (error) => log.debug({ err: error }, '
 const enqueuer = createEnqueuer({ config, log, database: system, queue });
 const intake = createIntake({ config, log, pool: recorders, enqueuer });
 const quota = createQuota(config, log);
+const admission = createAdmission({ config, log, database: system });
 const watcher = createJobWatcher(url, log);
 const graph = createGraphStore(config, readers);
 const stopping = new AbortController();
@@ -47,6 +49,7 @@ const app = createApp({
   readers,
   keys: createKeys(keyReaders),
   quota,
+  admission,
   graph,
   queue,
   intake,
@@ -87,6 +90,7 @@ stopOnSignal(log, config.DRAIN_MS, () => {
     ['enqueuer', enqueuer.close],
     ['watcher', watcher.close],
     ['queue', queue.close],
+    ['admission', admission.close],
     ['quota', async () => quota.close()],
     ['graph', graph.close],
     ['database', () => Promise.all([readers.end(), recorders.end(), system.end(), keyReaders.end()])],

@@ -43,6 +43,7 @@ export const configSchema = z.object({
   INTAKE_GROUP_JOBS_MAX: int(1, 1000).default(200),
   INTAKE_GROUPS_IN_FLIGHT_MAX: int(1, 16).default(2),
   INTAKE_PENDING_JOBS_MAX: int(1, 100_000).default(5000),
+  QUEUE_AGE_MS_MAX: int(100, 86_400_000).default(600_000),
   INTAKE_TIMEOUT_MS: int(100, 30_000).default(1500),
   BODY_BYTES_MAX: int(1024, 16_777_216).default(1_048_576),
   CONNECTIONS_MAX: int(1, 100_000).default(10_000),

@@ -25,7 +25,7 @@ export const problemCatalogue = {
   quota_exceeded: { status: 429, title: 'Too many items', retryable: true },
   internal_error: { status: 500, title: 'Something is wrong on our side', retryable: true },
   ledger_unavailable: { status: 503, title: 'The job cannot be recorded at the moment', retryable: true },
-  overloaded: { status: 503, title: 'Too many requests are being recorded', retryable: true },
+  overloaded: { status: 503, title: 'More comes in than can be done', retryable: true },
 } as const;
 
 export type ProblemCode = keyof typeof problemCatalogue;
