@@ -4,7 +4,9 @@ import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
 import { randomUUID } from 'node:crypto';
 import { exposition, metrics } from '../shared/metrics.ts';
+import { authenticate } from './authenticate.ts';
 import type { Context } from './context.ts';
+import { limitRequests } from './limit-requests.ts';
 import { notFound, problemHandler } from './problem-handler.ts';
 import { compatRoutes } from './routes/compat.ts';
 import { docsRoutes } from './routes/docs.ts';
@@ -22,7 +24,13 @@ export function createApp(context: Context): Express {
   app.use(
     helmet({ contentSecurityPolicy: { directives: { 'default-src': ["'none'"] }, useDefaults: false } }),
   );
-  app.use(identify, measure, closeWhenStopping(context.stopping));
+  app.use(
+    identify,
+    measure,
+    closeWhenStopping(context.stopping),
+    authenticate(context.config, context.keys),
+    limitRequests(context.quota),
+  );
   app.get('/metrics', async (_request, response) => {
     const { contentType, body } = await exposition();
     response.type(contentType).send(body);

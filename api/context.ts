@@ -6,8 +6,11 @@ import type { Registry } from '../models/registry.ts';
 import type { Config } from '../shared/config.ts';
 import type { Logger } from '../shared/log.ts';
 import type { DispatchQueue } from '../shared/queues.ts';
+import type { Admission } from './admission.ts';
+import type { Keys } from './authenticate.ts';
 import type { Intake } from './intake.ts';
 import type { JobLoader } from './job-loader.ts';
+import type { Quota } from './quota.ts';
 import type { JobWatcher } from './wait.ts';
 
 export interface Context {
@@ -20,6 +23,9 @@ export interface Context {
   readonly readers: Pool;
   /** Changes jobs for a client: cancels and erases; each statement names the tenant. */
   readonly changers: Pool;
+  readonly keys: Keys;
+  readonly quota: Quota;
+  readonly admission: Admission;
   readonly graph: GraphStore;
   readonly queue: DispatchQueue;
   readonly intake: Intake;

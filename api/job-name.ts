@@ -3,8 +3,9 @@
 import type { Request } from 'express';
 import { z } from 'zod';
 import type { JobVersion } from '../db/jobs.ts';
-import { defaultTenantId, parseJobId } from '../shared/job.ts';
+import { parseJobId } from '../shared/job.ts';
 import { ProblemError } from '../shared/problem.ts';
+import { tenantOf } from './authenticate.ts';
 
 export interface JobName {
   readonly tenantId: string;
@@ -15,7 +16,7 @@ export interface JobName {
 export function readJobName(request: Request): JobName {
   const id = parseJobId(z.string().parse(request.params['id']));
   if (id === undefined) throw new ProblemError('job_not_found', 'A job id is job_ and a UUIDv7');
-  return { tenantId: defaultTenantId, id };
+  return { tenantId: tenantOf(request), id };
 }
 
 export function jobNotFound(): ProblemError {

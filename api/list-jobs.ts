@@ -4,7 +4,8 @@ import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { asTenant } from '../db/client.ts';
 import { listJobPage } from '../db/job-pages.ts';
-import { defaultTenantId, formatJobId, jobStatuses, limits, parseJobId } from '../shared/job.ts';
+import { formatJobId, jobStatuses, limits, parseJobId } from '../shared/job.ts';
+import { tenantOf } from './authenticate.ts';
 import type { Context } from './context.ts';
 import { jobViewSchema, toJobView } from './job-view.ts';
 import { validate } from './validate.ts';
@@ -72,8 +73,8 @@ export async function showJobs({ readers }: Context, request: Request, response:
     after: query.after && parseJobId(query.after),
     before: query.before && parseJobId(query.before),
   };
-  const { jobs, hasMore } = await asTenant(readers, defaultTenantId, (reader) =>
-    listJobPage(reader, defaultTenantId, filter, place),
+  const { jobs, hasMore } = await asTenant(readers, tenantOf(request), (reader) =>
+    listJobPage(reader, tenantOf(request), filter, place),
   );
   const page: z.input<typeof jobPageSchema> = {
     object: 'list',

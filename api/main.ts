@@ -8,10 +8,13 @@ import { readConfig } from '../shared/config.ts';
 import { createLog } from '../shared/log.ts';
 import { stopOnSignal } from '../shared/process.ts';
 import { createDispatchQueue } from '../shared/queues.ts';
+import { createAdmission } from './admission.ts';
 import { createApp } from './app.ts';
+import { createKeys } from './authenticate.ts';
 import { createEnqueuer } from './enqueue.ts';
 import { createIntake } from './intake.ts';
 import { createJobLoader } from './job-loader.ts';
+import { createQuota } from './quota.ts';
 import { createJobWatcher } from './wait.ts';
 
 const config = readConfig();
@@ -28,10 +31,14 @@ const recorders = createPool(url, {
 const system = createPool(url, { role: 'worker', max: 2, ...patience });
 const changers = createPool(url, { role: 'worker', max: config.DATABASE_POOL_MAX, ...patience });
 
+const keyReaders = createPool(url, { role: 'intake', max: 2, ...patience });
+
 const registry = createRegistry(config.MODELS_DIR);
 const queue = createDispatchQueue(config, (error) => log.debug({ err: error }, 'queue connection'));
 const enqueuer = createEnqueuer({ config, log, database: system, queue });
 const intake = createIntake({ config, log, pool: recorders, enqueuer });
+const quota = createQuota(config, log);
+const admission = createAdmission({ config, log, database: system });
 const watcher = createJobWatcher(url, log);
 const graph = createGraphStore(config, readers);
 const stopping = new AbortController();
@@ -42,6 +49,9 @@ const app = createApp({
   system,
   readers,
   changers,
+  keys: createKeys(keyReaders),
+  quota,
+  admission,
   graph,
   queue,
   intake,
@@ -82,7 +92,12 @@ stopOnSignal(log, config.DRAIN_MS, () => {
     ['enqueuer', enqueuer.close],
     ['watcher', watcher.close],
     ['queue', queue.close],
+    ['admission', admission.close],
+    ['quota', async () => quota.close()],
     ['graph', graph.close],
-    ['database', () => Promise.all([readers.end(), recorders.end(), changers.end(), system.end()])],
+    [
+      'database',
+      () => Promise.all([readers, recorders, changers, system, keyReaders].map((pool) => pool.end())),
+    ],
   ];
 });

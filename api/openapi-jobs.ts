@@ -1,11 +1,12 @@
 // The part of the OpenAPI document that is about jobs: submit, look, wait, result, list, cancel, retry, erase, events.
 
-import type { OpenAPIRegistry, RouteConfig } from '@asteasolutions/zod-to-openapi';
+import type { RouteConfig } from '@asteasolutions/zod-to-openapi';
 import { z } from 'zod';
 import { limits } from '../shared/job.ts';
 import type { ProblemCode } from '../shared/problem.ts';
 import { resultViewSchema } from './job-view.ts';
 import { jobPageSchema, listQuerySchema } from './list-jobs.ts';
+import type { Paths } from './openapi-security.ts';
 
 const bodyProblems: readonly ProblemCode[] = [
   'malformed_request',
@@ -17,6 +18,8 @@ const bodyProblems: readonly ProblemCode[] = [
   'unsupported_encoding',
   'invalid_request',
   'idempotency_key_reused',
+  'rate_limited',
+  'quota_exceeded',
   'internal_error',
   'ledger_unavailable',
   'overloaded',
@@ -42,7 +45,7 @@ interface Shapes {
   readonly answers: (codes: readonly ProblemCode[]) => RouteConfig['responses'];
 }
 
-export function registerJobs(registry: OpenAPIRegistry, shapes: Shapes): void {
+export function registerJobs(registry: Paths, shapes: Shapes): void {
   registerSubmit(registry, shapes);
   registerLooks(registry, shapes);
   registerControl(registry, shapes);
@@ -54,7 +57,7 @@ function ok(description: string, schema: z.ZodType, sample?: unknown) {
   return { description, content: { 'application/json': content } };
 }
 
-function registerSubmit(registry: OpenAPIRegistry, { job, request, answers }: Shapes): void {
+function registerSubmit(registry: Paths, { job, request, answers }: Shapes): void {
   registry.registerPath({
     method: 'post',
     path: '/v1/jobs',
@@ -85,7 +88,7 @@ function registerSubmit(registry: OpenAPIRegistry, { job, request, answers }: Sh
   });
 }
 
-function registerLooks(registry: OpenAPIRegistry, { job, answers }: Shapes): void {
+function registerLooks(registry: Paths, { job, answers }: Shapes): void {
   registry.registerPath({
     method: 'get',
     path: '/v1/jobs',
@@ -155,7 +158,7 @@ function registerLooks(registry: OpenAPIRegistry, { job, answers }: Shapes): voi
   });
 }
 
-function registerControl(registry: OpenAPIRegistry, { job, answers }: Shapes): void {
+function registerControl(registry: Paths, { job, answers }: Shapes): void {
   registry.registerPath({
     method: 'post',
     path: '/v1/jobs/{id}/cancel',
@@ -226,7 +229,7 @@ data: {"type":"job.queued","sequence":1,"job_id":"${exampleId}","at":"2026-11-24
 
 `;
 
-function registerEvents(registry: OpenAPIRegistry, { answers }: Shapes): void {
+function registerEvents(registry: Paths, { answers }: Shapes): void {
   const last = z
     .string()
     .optional()

@@ -1,12 +1,13 @@
 // The part of the OpenAPI document that is about people: their history, profile and graph, and the former paths.
 
-import type { OpenAPIRegistry, RouteConfig } from '@asteasolutions/zod-to-openapi';
+import type { RouteConfig } from '@asteasolutions/zod-to-openapi';
 import { z } from 'zod';
 import { profileSchema } from '../models/analytics/profile.ts';
 import { profileDiffSchema } from '../models/analytics/profile-diff.ts';
 import { trajectorySchema } from '../models/analytics/trajectory.ts';
 import type { ProblemCode } from '../shared/problem.ts';
 import { historyEntrySchema } from './history.ts';
+import type { Paths } from './openapi-security.ts';
 import { analyzeBody, batchBody, extractBody, generateBody } from './routes/compat.ts';
 import { bounds, emotionsQuery, key, version, whatIfBody } from './routes/users.ts';
 
@@ -92,7 +93,7 @@ const questions: readonly (readonly [
 
 /** @param answers the problem answers of an operation, by their codes */
 export function registerUsers(
-  registry: OpenAPIRegistry,
+  paths: Paths,
   answers: (codes: readonly ProblemCode[]) => RouteConfig['responses'],
 ): void {
   const params = z.object({ user_id: z.string() });
@@ -103,7 +104,7 @@ export function registerUsers(
   const readProblems: readonly ProblemCode[] = ['invalid_request', 'internal_error', 'ledger_unavailable'];
   for (const [place, summary, query, schema] of questions) {
     const missing: readonly ProblemCode[] = place.startsWith('/profile') ? ['profile_not_found'] : [];
-    registry.registerPath({
+    paths.registerPath({
       method: 'get',
       path: `/v1/users/{user_id}${place}`,
       tags: ['Users'],
@@ -118,7 +119,7 @@ export function registerUsers(
       },
     });
   }
-  registry.registerPath({
+  paths.registerPath({
     method: 'post',
     path: '/v1/users/{user_id}/graph/what-if',
     tags: ['Users'],
@@ -134,7 +135,7 @@ export function registerUsers(
     },
     responses: { 200: ok(open, 'Estimates with their assumptions'), ...answers([...writeProblems]) },
   });
-  registerFormer(registry, answers);
+  registerFormer(paths, answers);
 }
 
 const writeProblems: readonly ProblemCode[] = [
@@ -150,7 +151,7 @@ const writeProblems: readonly ProblemCode[] = [
 ];
 
 function registerFormer(
-  registry: OpenAPIRegistry,
+  paths: Paths,
   answers: (codes: readonly ProblemCode[]) => RouteConfig['responses'],
 ): void {
   const ok = (description: string) => ({ description, content: { 'application/json': { schema: open } } });
@@ -161,7 +162,7 @@ function registerFormer(
     ['/api/profile/generate', 'Make a profile', generateBody],
   ];
   for (const [place, summary, schema] of posts) {
-    registry.registerPath({
+    paths.registerPath({
       method: 'post',
       path: place,
       tags: ['Former paths'],
@@ -173,7 +174,7 @@ function registerFormer(
           description: 'The job, after ten seconds',
           content: { 'application/json': { schema: z.looseObject({ id: z.string() }) } },
         },
-        ...answers([...writeProblems, 'job_failed', 'overloaded']),
+        ...answers([...writeProblems, 'job_failed', 'rate_limited', 'quota_exceeded', 'overloaded']),
       },
     });
   }
@@ -183,7 +184,7 @@ function registerFormer(
     ['/api/profile/{user_id}', 'The newest profile', ['profile_not_found']],
   ];
   for (const [place, summary, codes] of gets) {
-    registry.registerPath({
+    paths.registerPath({
       method: 'get',
       path: place,
       tags: ['Former paths'],

@@ -7,6 +7,7 @@ import { type ProblemCode, problemCatalogue } from '../shared/problem.ts';
 import { jobRequestSchema } from './job-request.ts';
 import { jobViewSchema } from './job-view.ts';
 import { registerJobs } from './openapi-jobs.ts';
+import { type Paths, securePaths } from './openapi-security.ts';
 import { registerUsers } from './openapi-users.ts';
 
 const problemSchema = z.object({
@@ -46,9 +47,10 @@ export function createOpenApi(models: Registry): ReturnType<OpenApiGeneratorV31[
       ]),
     );
 
-  registerJobs(registry, { job, request: jobRequestSchema.meta({ id: 'JobRequest' }), answers });
-  registerUsers(registry, answers);
-  registerHealth(registry);
+  const paths = securePaths(registry, answers);
+  registerJobs(paths, { job, request: jobRequestSchema.meta({ id: 'JobRequest' }), answers });
+  registerUsers(paths, answers);
+  registerHealth(paths);
 
   const kinds = models.kinds.map(({ kind, summary }) => `- \`${kind}\`: ${summary}`).join('\n');
   return new OpenApiGeneratorV31(registry.definitions).generateDocument({
@@ -73,7 +75,7 @@ function withOutputs(models: Registry) {
   return jobViewSchema.extend({ result: z.object({ items: z.array(item) }).nullable() });
 }
 
-function registerHealth(registry: OpenAPIRegistry): void {
+function registerHealth(paths: Paths): void {
   const schema = z.object({ status: z.string() });
   const answer = (description: string) => ({ description, content: { 'application/json': { schema } } });
   const routes = {
@@ -87,9 +89,9 @@ function registerHealth(registry: OpenAPIRegistry): void {
       200: answer('Yes'),
       ...(path === '/health/live' ? {} : { 503: answer('Not at the moment') }),
     };
-    registry.registerPath({ method: 'get', path, tags: ['Health'], summary, responses });
+    paths.registerPath({ method: 'get', path, tags: ['Health'], summary, responses });
   }
-  registry.registerPath({
+  paths.registerPath({
     method: 'get',
     path: '/metrics',
     tags: ['Health'],

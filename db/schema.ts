@@ -21,7 +21,17 @@ export const tenants = pgTable('tenants', {
   id: uuid('id').primaryKey(),
   name: text('name').notNull(),
   createdAt: moment('created_at').notNull(),
+  tier: text('tier').notNull(),
   anomalyFlags: boolean('anomaly_flags').notNull(),
+});
+
+export const apiKeys = pgTable('api_keys', {
+  id: text('id').primaryKey(),
+  tenantId: uuid('tenant_id').notNull(),
+  hash: bytea('hash').notNull(),
+  scopes: text('scopes').array().notNull(),
+  createdAt: moment('created_at').notNull(),
+  revokedAt: moment('revoked_at'),
 });
 
 export const jobs = pgTable(

@@ -24,6 +24,8 @@ export interface LiveProcess {
   readonly kill: () => Promise<Exit>;
   /** SIGTERM, then up to `limitMs` to end by itself. */
   readonly stop: (limitMs?: number) => Promise<Exit>;
+  /** What it wrote, the newest lines. */
+  readonly lines: () => readonly string[];
   /** Log lines of at least level warn, as they were written. */
   readonly warnings: () => readonly string[];
 }
@@ -45,6 +47,9 @@ const files = {
   analysis: 'dist/workers/analysis.js',
   dispatcher: 'dist/workers/dispatcher.js',
 } as const;
+
+/** Lines of a process that are kept. */
+const linesMax = 5000;
 
 /** Loading and checking the models takes some 2 s on an idle machine. */
 const readyMs = 90_000;
@@ -134,6 +139,7 @@ const lineSchema = z.object({
 export async function startProcess(name: ProcessName, env: Record<string, string>): Promise<LiveProcess> {
   const metricsPort = await freePort();
   const warnings: string[] = [];
+  const lines: string[] = [];
   let onReady: (port: number) => void;
   const ready = new Promise<number>((resolve) => {
     onReady = resolve;
@@ -145,6 +151,8 @@ export async function startProcess(name: ProcessName, env: Record<string, string
     env: { PORT: '0', METRICS_PORT: String(metricsPort), ...env },
     deathSignal: 'KILL',
     onLine: (line) => {
+      lines.push(line);
+      if (lines.length > linesMax) lines.shift();
       const entry = readLine(line);
       if (entry === undefined || ['warn', 'error', 'fatal'].includes(entry.level)) warnings.push(line);
       if (entry?.msg === 'ready') onReady(entry.address?.port ?? metricsPort);
@@ -162,6 +170,7 @@ export async function startProcess(name: ProcessName, env: Record<string, string
     exited: child.exited,
     kill: () => child.stop('SIGKILL', 5000),
     stop: (limitMs = 30_000) => child.stop('SIGTERM', limitMs),
+    lines: () => lines,
     warnings: () => warnings,
   };
 }

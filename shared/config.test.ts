@@ -28,10 +28,10 @@ test('names every variable that is wrong', () => {
   );
 });
 
-test('listens to others only when told that the network is trusted', () => {
+test('listens to others only when it asks for keys', () => {
   for (const HOST of ['0.0.0.0', '::', '10.0.0.1', 'example.org']) {
-    assert.throws(() => readConfig({ HOST }), /TRUST_NETWORK/);
-    assert.is(readConfig({ HOST, TRUST_NETWORK: 'true' }).HOST, HOST);
+    assert.throws(() => readConfig({ HOST }), /AUTH=on/);
+    assert.is(readConfig({ HOST, AUTH: 'on' }).HOST, HOST);
   }
   for (const HOST of ['127.0.0.1', '::1', 'localhost']) assert.is(readConfig({ HOST }).HOST, HOST);
 });

@@ -21,7 +21,7 @@ export const configSchema = z.object({
   HOST: z.string().default('127.0.0.1'),
   PORT: int(0, 65_535).default(3000),
   METRICS_PORT: int(0, 65_535).default(0),
-  TRUST_NETWORK: bool.default(false),
+  AUTH: z.enum(['off', 'on']).default('off'),
 
   DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).default('postgres://soma@127.0.0.1:5432/soma'),
   DATABASE_POOL_MAX: int(2, 100).default(8),
@@ -43,6 +43,7 @@ export const configSchema = z.object({
   INTAKE_GROUP_JOBS_MAX: int(1, 1000).default(200),
   INTAKE_GROUPS_IN_FLIGHT_MAX: int(1, 16).default(2),
   INTAKE_PENDING_JOBS_MAX: int(1, 100_000).default(5000),
+  QUEUE_AGE_MS_MAX: int(100, 86_400_000).default(600_000),
   INTAKE_TIMEOUT_MS: int(100, 30_000).default(1500),
   BODY_BYTES_MAX: int(1024, 16_777_216).default(1_048_576),
   CONNECTIONS_MAX: int(1, 100_000).default(10_000),
@@ -89,9 +90,9 @@ export function childEnv(changes: Record<string, string>): NodeJS.ProcessEnv {
 
 function refuseUnsafe(config: Config): void {
   const loopback = ['127.0.0.1', '::1', 'localhost'].includes(config.HOST);
-  if (!loopback && !config.TRUST_NETWORK) {
+  if (!loopback && config.AUTH === 'off') {
     throw new Error(
-      `configuration: HOST=${config.HOST} is reachable by others and the API asks for no key; set TRUST_NETWORK=true only behind something that does`,
+      `configuration: HOST=${config.HOST} is reachable by others and the API asks for no key; set AUTH=on and make keys with npm run keys`,
     );
   }
   if (config.FAULT_INJECTION && config.NODE_ENV === 'production') {

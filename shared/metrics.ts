@@ -38,6 +38,8 @@ export const metrics = {
   intakeCommitSeconds: histogram('soma_intake_commit_seconds', 'One group commit', []),
   intakePending: new Gauge({ name: 'soma_intake_pending_jobs', help: 'Submits that wait for their commit' }),
   dispatchFailures: counter('soma_dispatch_failures_total', 'Dispatches that Redis did not take', []),
+  rateLimited: counter('soma_rate_limited_total', 'Requests beyond what a tier allows', ['allowance']),
+  quotaAlone: counter('soma_quota_alone_total', 'Requests counted without Redis', []),
   waiters: new Gauge({ name: 'soma_waiters', help: 'Clients that wait for a job' }),
 
   jobsFinished: counter('soma_jobs_finished_total', 'Jobs that reached a terminal state', [

@@ -7,6 +7,9 @@ export const problemCatalogue = {
   malformed_json: { status: 400, title: 'The body is not valid JSON', retryable: false },
   invalid_encoding: { status: 400, title: 'The body is not valid UTF-8', retryable: false },
   invalid_header: { status: 400, title: 'A header has an invalid value', retryable: false },
+  unauthenticated: { status: 401, title: 'A key is needed', retryable: false },
+  invalid_key: { status: 401, title: 'The key is not valid', retryable: false },
+  insufficient_scope: { status: 403, title: 'The key does not allow this', retryable: false },
   not_found: { status: 404, title: 'Nothing is here', retryable: false },
   profile_not_found: { status: 404, title: 'There is no profile yet', retryable: false },
   job_not_found: { status: 404, title: 'There is no such job', retryable: false },
@@ -22,9 +25,11 @@ export const problemCatalogue = {
   unsupported_encoding: { status: 415, title: 'The body must not be compressed', retryable: false },
   invalid_request: { status: 422, title: 'The request is well formed but invalid', retryable: false },
   idempotency_key_reused: { status: 422, title: 'The key was used with another body', retryable: false },
+  rate_limited: { status: 429, title: 'Too many requests', retryable: true },
+  quota_exceeded: { status: 429, title: 'Too many items', retryable: true },
   internal_error: { status: 500, title: 'Something is wrong on our side', retryable: true },
   ledger_unavailable: { status: 503, title: 'The job cannot be recorded at the moment', retryable: true },
-  overloaded: { status: 503, title: 'Too many requests are being recorded', retryable: true },
+  overloaded: { status: 503, title: 'More comes in than can be done', retryable: true },
 } as const;
 
 export type ProblemCode = keyof typeof problemCatalogue;

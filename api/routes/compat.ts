@@ -4,8 +4,10 @@
 import { type Request, type Response, Router } from 'express';
 import { z } from 'zod';
 import type { NewJob } from '../../db/submissions.ts';
-import { defaultTenantId, isTerminal, limits } from '../../shared/job.ts';
+import { isTerminal, limits } from '../../shared/job.ts';
 import { ProblemError } from '../../shared/problem.ts';
+import { admit } from '../admit.ts';
+import { tenantOf } from '../authenticate.ts';
 import { hangUp, recordAndWait } from '../await-job.ts';
 import type { Context } from '../context.ts';
 import { showHistory } from '../history.ts';
@@ -45,10 +47,10 @@ export const generateBody = z.looseObject({
 export function compatRoutes(context: Context): Router {
   const router = Router({ caseSensitive: true });
   const body = readBody(context.config.BODY_BYTES_MAX);
-  const post = (path: string, answer: (request: Request) => Promise<Answer>): void => {
+  const post = (path: string, answer: (call: Call) => Promise<Answer>): void => {
     router
       .route(path)
-      .post(...body, async (request, response) => send(response, await answer(request)))
+      .post(...body, async (request, response) => send(response, await answer({ request, response })))
       .all(refuseMethod('POST'));
   };
   const get = (path: string, answer: (person: Person) => Promise<object>): void => {
@@ -57,12 +59,11 @@ export function compatRoutes(context: Context): Router {
       .get(async (request, response) => response.json(await answer(readPerson(request))))
       .all(refuseMethod('GET'));
   };
-  const run = (request: Request, job: Record<string, unknown>): Promise<JobView> =>
-    runJob(context, request, job);
+  const run = (call: Call, job: Record<string, unknown>): Promise<JobView> => runJob(context, call, job);
 
-  post('/api/emotions/analyze', async (request) => {
-    const { user_id, text, context: kindOfText } = validate(analyzeBody, parseJson(request));
-    const job = await run(request, {
+  post('/api/emotions/analyze', async (call) => {
+    const { user_id, text, context: kindOfText } = validate(analyzeBody, parseJson(call.request));
+    const job = await run(call, {
       kind: 'emotion',
       user_id,
       input: { text },
@@ -70,26 +71,26 @@ export function compatRoutes(context: Context): Router {
     });
     return { job, body: () => ({ user_id, ...toEmotionBody(job, 0), job_id: job.id }) };
   });
-  post('/api/emotions/batch', async (request) => {
-    const { user_id, texts } = validate(batchBody, parseJson(request));
-    const job = await run(request, { kind: 'emotion', user_id, input: { texts } });
+  post('/api/emotions/batch', async (call) => {
+    const { user_id, texts } = validate(batchBody, parseJson(call.request));
+    const job = await run(call, { kind: 'emotion', user_id, input: { texts } });
     const results = () => texts.map((_, index) => ({ index, ...toEmotionBody(job, index) }));
     return { job, body: () => ({ user_id, results: results(), job_id: job.id }) };
   });
-  post('/api/reasoning/extract', async (request) => {
+  post('/api/reasoning/extract', async (call) => {
     const { user_id, text, extract_causal, extract_counterfactual } = validate(
       extractBody,
-      parseJson(request),
+      parseJson(call.request),
     );
     const options = { extract_causal, extract_counterfactual };
-    const job = await run(request, { kind: 'reasoning', user_id, input: { text }, options });
+    const job = await run(call, { kind: 'reasoning', user_id, input: { text }, options });
     return { job, body: () => ({ user_id, ...toReasoningBody(job), job_id: job.id }) };
   });
-  post('/api/profile/generate', async (request) => {
+  post('/api/profile/generate', async (call) => {
     const { user_id, include_emotions, include_reasoning, include_knowledge_graph, time_window_days } =
-      validate(generateBody, parseJson(request));
+      validate(generateBody, parseJson(call.request));
     const options = { include_emotions, include_reasoning, include_knowledge_graph, time_window_days };
-    const job = await run(request, { kind: 'profile', user_id, options });
+    const job = await run(call, { kind: 'profile', user_id, options });
     return { job, body: () => toProfileBody(user_id, job) };
   });
 
@@ -103,6 +104,11 @@ export function compatRoutes(context: Context): Router {
   });
   get('/api/profile/:user_id', async (person) => toProfileView(await findProfile(context, person)));
   return router;
+}
+
+interface Call {
+  readonly request: Request;
+  readonly response: Response;
 }
 
 interface Answer {
@@ -120,11 +126,15 @@ function send(response: Response, { job, body }: Answer): void {
   response.status(200).json(body());
 }
 
-async function runJob(context: Context, request: Request, job: Record<string, unknown>): Promise<JobView> {
-  const owner = { tenantId: defaultTenantId, registry: context.registry, idempotencyKey: undefined };
-  const signal = request.res === undefined ? new AbortController().signal : hangUp(request.res);
+async function runJob(
+  context: Context,
+  { request, response }: Call,
+  job: Record<string, unknown>,
+): Promise<JobView> {
+  const owner = { tenantId: tenantOf(request), registry: context.registry, idempotencyKey: undefined };
   const newJob = toFormerJob(() => toNewJob(job, owner));
-  const { view } = await recordAndWait(context, newJob, { waitSeconds, signal });
+  await admit(context, request, response, newJob);
+  const { view } = await recordAndWait(context, newJob, { waitSeconds, signal: hangUp(response) });
   return view;
 }
 

@@ -7,6 +7,7 @@ import { cancelJob } from '../../db/job-control.ts';
 import { getSubmission } from '../../db/jobs.ts';
 import { formatJobId } from '../../shared/job.ts';
 import { ProblemError } from '../../shared/problem.ts';
+import { admit } from '../admit.ts';
 import { findAndWait, hangUp, recordAndWait } from '../await-job.ts';
 import type { Context } from '../context.ts';
 import { jobNotFound, readJobName } from '../job-name.ts';
@@ -45,6 +46,7 @@ async function retry(context: Context, request: Request, response: Response): Pr
   const found = await asTenant(context.readers, tenantId, (reader) => getSubmission(reader, tenantId, id));
   if (found === undefined) throw jobNotFound();
   const job = toRetry(found, context.registry, idempotencyKey);
+  await admit(context, request, response, job);
   const { view, replayed } = await recordAndWait(context, job, {
     waitSeconds: undefined,
     signal: hangUp(response),

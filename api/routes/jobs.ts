@@ -4,8 +4,10 @@ import { type Request, type Response, Router } from 'express';
 import { z } from 'zod';
 import { asTenant } from '../../db/client.ts';
 import { getJobVersion } from '../../db/jobs.ts';
-import { defaultTenantId, isTerminal, limits } from '../../shared/job.ts';
+import { isTerminal, limits } from '../../shared/job.ts';
 import { ProblemError } from '../../shared/problem.ts';
+import { admit } from '../admit.ts';
+import { tenantOf } from '../authenticate.ts';
 import { findAndWait, hangUp, recordAndWait } from '../await-job.ts';
 import type { Context } from '../context.ts';
 import { hasEntityTag, jobNotFound, type JobName, readJobName, toEntityTag } from '../job-name.ts';
@@ -43,8 +45,9 @@ export function jobRoutes(context: Context): Router {
 async function submitJob(context: Context, request: Request, response: Response): Promise<void> {
   const idempotencyKey = readIdempotencyKey(request);
   const waitSeconds = readPreference(request);
-  const owner = { tenantId: defaultTenantId, registry: context.registry, idempotencyKey };
+  const owner = { tenantId: tenantOf(request), registry: context.registry, idempotencyKey };
   const job = toNewJob(parseJson(request), owner);
+  await admit(context, request, response, job);
   const { view, replayed } = await recordAndWait(context, job, { waitSeconds, signal: hangUp(response) });
   if (replayed) response.setHeader('Idempotent-Replayed', 'true');
   if (waitSeconds !== undefined) response.setHeader('Preference-Applied', `wait=${waitSeconds}`);

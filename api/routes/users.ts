@@ -8,8 +8,9 @@ import { getProfile, type ProfileRow } from '../../db/users.ts';
 import * as measures from '../../models/analytics/graph-measures.ts';
 import { profileSchema } from '../../models/analytics/profile.ts';
 import { diffProfiles } from '../../models/analytics/profile-diff.ts';
-import { defaultTenantId, limits, parseJobId } from '../../shared/job.ts';
+import { limits, parseJobId } from '../../shared/job.ts';
 import { ProblemError } from '../../shared/problem.ts';
+import { tenantOf } from '../authenticate.ts';
 import type { Context } from '../context.ts';
 import { showHistory } from '../history.ts';
 import { refuseMethod } from '../problem-handler.ts';
@@ -57,7 +58,7 @@ export function readPerson(request: Request): Person {
     const detail = `Has 1 to ${limits.userIdCharactersMax} characters, without NUL`;
     throw invalidRequest([{ pointer: '/user_id', code: 'invalid_value', detail }]);
   }
-  return { tenantId: defaultTenantId, userId };
+  return { tenantId: tenantOf(request), userId };
 }
 
 /** Postgres takes no NUL, and no half of a surrogate pair. */

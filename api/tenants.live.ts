@@ -1,0 +1,200 @@
+// Two tenants and every route of the document under every method: what one has, the other never learns of.
+
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { v7 } from 'uuid';
+import { z } from 'zod';
+import { ensureTenant, insertKey } from '../db/keys.ts';
+import { insertJobs, type NewJob } from '../db/submissions.ts';
+import { createLiveSystem } from '../scripts/live-system.ts';
+import { createApiKey, scopes } from '../shared/api-key.ts';
+import { formatJobId } from '../shared/job.ts';
+
+const system = await createLiveSystem({ AUTH: 'on' });
+const api = await system.start('api');
+test.after(() => system.close());
+
+const canary = 'CANARY';
+const userId = 'shared-user';
+
+async function makeTenant(name: string): Promise<{ tenantId: string; key: string }> {
+  const tenantId = await ensureTenant(system.owner, name, 'premium');
+  const key = createApiKey();
+  await insertKey(system.owner, { id: key.id, tenantId, hash: key.hash, scopes });
+  return { tenantId, key: key.text };
+}
+
+function newJob(tenantId: string): NewJob {
+  return {
+    tenantId,
+    id: v7(),
+    kind: 'emotion',
+    modelVersion: '1',
+    modelDigest: 'd',
+    class: 1,
+    status: 'queued',
+    userId,
+    customId: null,
+    metadata: { canary },
+    tags: [],
+    options: {},
+    storeInput: true,
+    texts: [canary],
+    characterCount: 6,
+    dispatchId: null,
+    notBefore: null,
+    deadlineAt: null,
+    createdAt: new Date().toISOString(),
+    expiresAt: new Date(Date.now() + 3_600_000).toISOString(),
+    idempotency: null,
+  };
+}
+
+/** What a person of the tenant has: an analysis, a profile, and a graph of one edge. */
+async function storePerson(tenantId: string, jobId: string): Promise<void> {
+  const output = {
+    primary_emotion: canary,
+    primary_score: 1,
+    emotions: [],
+    confidence: 1,
+    valence: 0,
+    arousal: 0,
+    intensity: 0,
+  };
+  const person = [tenantId, userId];
+  await system.owner.query(
+    `INSERT INTO analyses (tenant_id, user_id, job_id, item_index, kind, model_version, output, created_at)
+      VALUES ($1, $2, $3, 0, 'emotion', '1', $4, now())`,
+    [...person, jobId, JSON.stringify(output)],
+  );
+  await system.owner.query(
+    `INSERT INTO profiles (tenant_id, user_id, version, job_id, profile, created_at) VALUES ($1, $2, 1, $3, $4, now())`,
+    [...person, jobId, JSON.stringify({ canary })],
+  );
+  for (const name of ['a', 'b']) {
+    await system.owner.query(
+      `INSERT INTO graph_nodes (tenant_id, user_id, key, type, name) VALUES ($1, $2, $3, 'concept', $4)`,
+      [...person, `concept:${name}`, `${canary} ${name}`],
+    );
+  }
+  await system.owner.query(
+    `INSERT INTO graph_edges (tenant_id, user_id, type, source, target, relation, evidence_count, strength_ppm, analyses,
+        first_at, last_at) VALUES ($1, $2, 'causes', 'concept:a', 'concept:b', $3, 1, 900000, '{}', now(), now())`,
+    [...person, canary],
+  );
+}
+
+const [owner, stranger] = await Promise.all([makeTenant('owner'), makeTenant('stranger')]);
+const job = newJob(owner.tenantId);
+await insertJobs(system.owner, [job]);
+await storePerson(owner.tenantId, job.id);
+
+async function ask(method: string, path: string, key: string, body?: string) {
+  const response = await fetch(api.address + path, {
+    method,
+    headers: {
+      authorization: `Bearer ${key}`,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    },
+    ...(body === undefined ? {} : { body }),
+    signal: AbortSignal.timeout(30_000),
+  });
+  return { status: response.status, text: await response.text() };
+}
+
+const documentSchema = z.object({
+  paths: z.record(
+    z.string(),
+    z.record(
+      z.string(),
+      z.looseObject({
+        parameters: z.array(z.looseObject({ name: z.string(), in: z.string() })).default([]),
+        security: z.array(z.record(z.string(), z.array(z.string()))),
+      }),
+    ),
+  ),
+});
+const { paths } = documentSchema.parse(await (await fetch(`${api.address}/openapi.json`)).json());
+const methods = ['get', 'post', 'put', 'patch', 'delete'];
+const calls = Object.entries(paths).flatMap(([path, documented]) =>
+  methods.map((method) => ({ path, method, operation: documented[method] })),
+);
+
+/** A body and a query with which each operation would answer its owner. */
+const bodies: Readonly<Record<string, string>> = {
+  '/v1/users/{user_id}/graph/what-if': JSON.stringify({ node: 'concept:a', change: -1 }),
+};
+const queries: Readonly<Record<string, string>> = {
+  '/v1/users/{user_id}/profile/diff': '?from=1&to=1',
+  '/v1/users/{user_id}/graph/paths': '?from=concept:a&to=concept:b',
+  '/v1/users/{user_id}/graph/search': `?q=${canary}`,
+  '/v1/users/{user_id}/graph/neighbours': '?node=concept:a',
+};
+
+function place(path: string, user: string): string {
+  const filled = path.replace('{user_id}', user).replace('{id}', formatJobId(job.id));
+  return filled + (queries[path] ?? '');
+}
+
+test('every operation says what key it needs', () => {
+  const open = calls.filter(({ operation }) => operation?.security.length === 0).map(({ path }) => path);
+  assert.equal(open.toSorted(), ['/health', '/health/live', '/health/ready']);
+});
+
+test("another tenant's ids are nowhere to be found, under any method", async () => {
+  const withId = calls.filter(({ path }) => path.includes('{id}'));
+  assert.ok(withId.length >= methods.length);
+  for (const { path, method, operation } of withId) {
+    const there = await ask(
+      method.toUpperCase(),
+      place(path, userId),
+      stranger.key,
+      method === 'get' ? undefined : '{}',
+    );
+    const wanted = operation === undefined ? [404, 405] : [404];
+    assert.ok(wanted.includes(there.status), `${method} ${path}: ${there.status}`);
+    assert.not.match(there.text, canary);
+  }
+});
+
+test('a person of another tenant is as unknown as one who never was', async () => {
+  const withUser = calls.filter(({ path }) => path.includes('{user_id}'));
+  let shown = 0;
+  for (const { path, method, operation } of withUser) {
+    const body = method === 'get' ? undefined : (bodies[path] ?? '{}');
+    const asked = (user: string, key: string) => ask(method.toUpperCase(), place(path, user), key, body);
+    const there = await asked(userId, stranger.key);
+    const never = await asked('never-seen', stranger.key);
+    assert.not.match(there.text, path.includes('/search') ? `${canary} a` : canary, `${method} ${path}`);
+    const plain = (text: string) =>
+      text.replaceAll(/never-seen|shared-user/g, 'user').replace(/"request_id":"[^"]+"/, '');
+    assert.equal([there.status, plain(there.text)], [never.status, plain(never.text)], `${method} ${path}`);
+    if (operation !== undefined && !path.includes('profile')) {
+      const own = await asked(userId, owner.key);
+      assert.is(own.status, 200, `${method} ${path}: ${own.text}`);
+      if (own.text.includes(canary) || own.text.includes('concept:')) shown += 1;
+    }
+  }
+  assert.ok(shown >= 6, `only ${shown} answers showed the owner what is theirs`);
+});
+
+test('a key of idempotency belongs to its tenant', async () => {
+  const ids = await Promise.all(
+    [owner, stranger, owner].map(async ({ key }) => {
+      const response = await fetch(`${api.address}/v1/jobs`, {
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${key}`,
+          'content-type': 'application/json',
+          'idempotency-key': 'one',
+        },
+        body: JSON.stringify({ kind: 'emotion', input: { text: 'Good' } }),
+      });
+      return z.object({ id: z.string() }).parse(await response.json()).id;
+    }),
+  );
+  assert.is(ids[0], ids[2]);
+  assert.is.not(ids[0], ids[1]);
+});
+
+test.run();
