@@ -33,6 +33,7 @@ export function createEnqueuer(options: {
 }): Enqueuer {
   const { config, log, database, queue } = options;
   let used = new Map<string, { items: number; waiting: boolean }>();
+  let tenants = new Set<string>();
   let workers = 1;
 
   const refresh = async (): Promise<void> => {
@@ -40,6 +41,7 @@ export function createEnqueuer(options: {
     used = new Map(
       uses.map((use) => [`${use.tenantId} ${use.class}`, { items: use.items, waiting: use.waiting }]),
     );
+    tenants = new Set(uses.map(({ tenantId }) => tenantId));
   };
   const countWorkers = async (): Promise<void> => {
     const alive = await listProcesses(database);
@@ -55,7 +57,8 @@ export function createEnqueuer(options: {
     const key = `${job.tenantId} ${job.class}`;
     const use = used.get(key) ?? { items: 0, waiting: false };
     used.set(key, use);
-    if (use.waiting || use.items >= windowItemsMax(config, workers)) {
+    tenants.add(job.tenantId);
+    if (use.waiting || use.items >= windowItemsMax(config, workers, tenants.size)) {
       use.waiting = true;
       return false;
     }

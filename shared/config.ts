@@ -49,6 +49,7 @@ export const configSchema = z.object({
   CONNECTIONS_MAX: int(1, 100_000).default(10_000),
 
   POOL_ITEMS_MAX: int(1, 4096).default(256),
+  SHARED_POOL_ITEMS_MAX: int(1, 4096).default(64),
   POOL_TOKENS_MAX: int(128, 1_000_000).default(16_384),
   POOL_WAIT_MS: int(0, 1000).default(2),
   FLUSH_MS: int(0, 1000).default(100),

@@ -81,7 +81,8 @@ test('keeps every job once, in order, with its own kind and size, within the lim
 
 test('sizes the window by the workers there are', () => {
   const config = readConfig({ POOL_ITEMS_MAX: '10', WINDOW_POOLS_PER_WORKER: '3' });
-  assert.is(windowItemsMax(config, 4), 120);
+  assert.is(windowItemsMax(config, 4, 1), 120);
+  assert.is(windowItemsMax({ ...config, SHARED_POOL_ITEMS_MAX: 5 }, 4, 2), 60);
 });
 
 test.run();

@@ -21,7 +21,6 @@ import { type CompletionWriter, untilAvailable } from './completion-writer.ts';
 
 /** A dispatched job in this worker's hands; `done` settles its share of the dispatch. */
 interface Entry extends PoolEntry {
-  readonly tenantId: string;
   readonly id: string;
   readonly dispatchId: string;
   readonly done: () => void;
@@ -62,6 +61,7 @@ export function createAnalysisEngine(options: {
   const { config, log, database, inference, registry, writer } = options;
   const batcher = createBatcher<Entry>({
     itemsMax: config.POOL_ITEMS_MAX,
+    sharedItemsMax: config.SHARED_POOL_ITEMS_MAX,
     tokensMax: config.POOL_TOKENS_MAX,
     waitMs: config.POOL_WAIT_MS,
   });

@@ -6,16 +6,17 @@ import * as assert from 'uvu/assert';
 import { createBatcher, type TakenPool } from './batcher.ts';
 
 interface Job {
+  readonly tenantId: string;
   readonly id: number;
   readonly items: number;
   readonly characters: number;
 }
 
-const limits = { itemsMax: 10, tokensMax: 100, waitMs: 5 };
+const limits = { itemsMax: 10, sharedItemsMax: 4, tokensMax: 100, waitMs: 5 };
 const busy = (nowMs: number) => ({ nowMs, idleSinceMs: undefined, draining: false });
 const idle = (nowMs: number, idleSinceMs = 0) => ({ nowMs, idleSinceMs, draining: false });
 const drain = (nowMs: number) => ({ nowMs, idleSinceMs: undefined, draining: true });
-const one = (id: number, items = 1, characters = 4): Job => ({ id, items, characters });
+const one = (id: number, items = 1, characters = 4): Job => ({ tenantId: 'a', id, items, characters });
 
 test('keeps a pool back while the model is busy and the pool is not full', () => {
   const batcher = createBatcher<Job>(limits);
@@ -85,8 +86,32 @@ test('serves the kind that waited longest and never mixes kinds', () => {
   );
 });
 
+const of = (tenantId: string, id: number): Job => ({ ...one(id), tenantId });
+const idsOf = (pool: TakenPool<Job> | undefined) => pool?.entries.map(({ id }) => id);
+
+test('gives tenants turns, in small pools, until only one waits', () => {
+  const batcher = createBatcher<Job>(limits);
+  for (let id = 0; id < 14; id++) batcher.add('k', of('many', id), 0);
+  for (let id = 100; id < 103; id++) batcher.add('k', of('few', id), 1);
+  assert.equal(idsOf(batcher.take(busy(1))), [0, 100, 1, 101]);
+  assert.equal(idsOf(batcher.take(busy(1))), [2, 102, 3, 4]);
+  assert.equal(idsOf(batcher.take(idle(9))), [5, 6, 7, 8, 9, 10, 11, 12, 13]);
+});
+
+test('puts a late tenant into the next pool, whatever its kind', () => {
+  const batcher = createBatcher<Job>(limits);
+  for (let id = 0; id < 40; id++) batcher.add('k', of('many', id), 0);
+  batcher.take(busy(0));
+  batcher.add('k', of('late', 100), 1);
+  batcher.add('other', of('later', 200), 2);
+  assert.equal(idsOf(batcher.take(busy(2))), [100, 10, 11, 12]);
+  const turn = batcher.take(busy(2));
+  assert.equal([turn?.reason, idsOf(turn)], ['turn', [200]]);
+});
+
 const added = fc.record({
   key: fc.constantFrom('a', 'b', 'c'),
+  tenantId: fc.constantFrom('a', 'b'),
   items: fc.integer({ min: 1, max: 15 }),
   characters: fc.integer({ min: 1, max: 600 }),
   afterMs: fc.integer({ min: 0, max: 8 }),
@@ -109,21 +134,29 @@ test('gives each job exactly once, in order, within the limits, whatever comes',
       const keep = (pool: TakenPool<Job> | undefined, draining: boolean): boolean => {
         if (pool === undefined) return false;
         check(pool, draining);
-        taken.set(pool.key, [...(taken.get(pool.key) ?? []), ...pool.entries.map(({ id }) => id)]);
+        for (const { tenantId, id } of pool.entries) {
+          const line = `${pool.key} ${tenantId}`;
+          taken.set(line, [...(taken.get(line) ?? []), id]);
+        }
         return true;
       };
       let nowMs = 0;
       for (const [id, step] of steps.entries()) {
         nowMs += step.afterMs;
-        batcher.add(step.key, { id, items: step.items, characters: step.characters }, nowMs);
-        given.set(step.key, [...(given.get(step.key) ?? []), id]);
+        batcher.add(
+          step.key,
+          { tenantId: step.tenantId, id, items: step.items, characters: step.characters },
+          nowMs,
+        );
+        const line = `${step.key} ${step.tenantId}`;
+        given.set(line, [...(given.get(line) ?? []), id]);
         if (step.take === 'busy') keep(batcher.take(busy(nowMs)), false);
         if (step.take === 'idle') keep(batcher.take(idle(nowMs, nowMs - 3)), false);
       }
       while (keep(batcher.take(drain(nowMs)), true));
       assert.is(batcher.items(), 0);
       assert.is(batcher.dueAtMs(), undefined);
-      for (const [key, ids] of given) assert.equal(taken.get(key), ids);
+      for (const [line, ids] of given) assert.equal(taken.get(line), ids);
     }),
     { seed: 1, numRuns: 300 },
   );

@@ -2,15 +2,18 @@
 
 /** A job on its way: sized by its dispatch, so that it can be pooled before the ledger is asked for its texts. */
 export interface PoolEntry {
+  /** Tenants take turns. */
+  readonly tenantId: string;
   readonly items: number;
   readonly characters: number;
 }
 
 /**
  * What ended a pool's wait: `full` items, `tokens` by estimate, the model becoming `idle`, the `timeout` of the wait
- * for company beside an idle model, or `drain` because the process is stopping.
+ * for company beside an idle model, the `turn` of a tenant while another waits for another kind, or `drain` because
+ * the process is stopping.
  */
-export type FlushReason = 'full' | 'tokens' | 'idle' | 'timeout' | 'drain';
+export type FlushReason = 'full' | 'tokens' | 'idle' | 'timeout' | 'turn' | 'drain';
 
 export interface TakeState {
   readonly nowMs: number;
@@ -26,6 +29,8 @@ export interface TakenPool<Entry extends PoolEntry> {
 
 export interface BatcherOptions {
   readonly itemsMax: number;
+  /** Items of a pool while another tenant waits. */
+  readonly sharedItemsMax: number;
   readonly tokensMax: number;
   /** How long an idle model waits for company for the first job, in milliseconds. */
   readonly waitMs: number;
@@ -35,7 +40,8 @@ export interface Batcher<Entry extends PoolEntry> {
   /** @param key jobs of one key (kind and model version) share a pool. */
   readonly add: (key: string, entry: Entry, nowMs: number) => void;
   /**
-   * The next pool, if its time has come; of several kinds, the one that waited longest.
+   * The next pool, if its time has come. Tenants take turns, one job each, and so do kinds: the one with the tenant
+   * whose turn was longest ago, then the one that waited longest. While several tenants wait a pool is small.
    * While the model is busy a pool grows until it is full; when the model is about to be idle, what is there goes.
    * @param state.idleSinceMs since when the model has had next to nothing to do; undefined while it is busy
    */
@@ -56,37 +62,92 @@ interface Waiting<Entry> {
 
 export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions): Batcher<Entry> {
   const queues = new Map<string, Waiting<Entry>[]>();
+  const turns = createTurns();
   let items = 0;
 
-  const oldest = (): [key: string, queue: Waiting<Entry>[]] | undefined => {
-    const byAge = [...queues].sort(([, a], [, b]) => (a[0]?.sinceMs ?? 0) - (b[0]?.sinceMs ?? 0));
-    return byAge[0];
-  };
+  const next = (): Queue<Entry> | undefined =>
+    [...queues]
+      .map(([key, waiting]) => ({ key, waiting, oldestMs: waiting[0]?.sinceMs ?? 0 }))
+      .sort((a, b) => turns.earliest(a.waiting) - turns.earliest(b.waiting) || a.oldestMs - b.oldestMs)[0];
 
   return {
     add: (key, entry, nowMs) => {
       const queue = queues.get(key) ?? [];
       queue.push({ entry, sinceMs: nowMs });
       queues.set(key, queue);
+      turns.enter(entry.tenantId);
       items += entry.items;
     },
     take: (state) => {
-      const first = oldest();
-      if (first === undefined) return undefined;
-      const [key, queue] = first;
-      const cut = cutPool(queue, options);
-      const reason = flushReason(cut, queue[0]?.sinceMs ?? state.nowMs, options.waitMs, state);
+      const queue = next();
+      if (queue === undefined) return undefined;
+      const { key, waiting, oldestMs } = queue;
+      const shared = turns.tenants() > 1;
+      const ordered = shared ? turns.order(waiting) : waiting;
+      const itemsMax = shared ? Math.min(options.itemsMax, options.sharedItemsMax) : options.itemsMax;
+      const cut = cutPool(ordered, { ...options, itemsMax });
+      const turn = shared && queues.size > 1;
+      const reason = flushReason(cut, state, { oldestMs, waitMs: options.waitMs, turn });
       if (reason === undefined) return undefined;
-      const entries = queue.splice(0, cut.entries).map(({ entry }) => entry);
-      if (queue.length === 0) queues.delete(key);
+      const taken = new Set(ordered.slice(0, cut.entries));
+      const left = waiting.filter((one) => !taken.has(one));
+      if (left.length === 0) queues.delete(key);
+      else queues.set(key, left);
+      const entries = [...taken].map(({ entry }) => entry);
+      turns.leave(entries.map(({ tenantId }) => tenantId));
       items -= cut.items;
       return { key, entries, reason };
     },
     dueAtMs: () => {
-      const first = oldest();
-      return first && (first[1][0]?.sinceMs ?? 0) + options.waitMs;
+      const queue = next();
+      return queue && queue.oldestMs + options.waitMs;
     },
     items: () => items,
+  };
+}
+
+interface Queue<Entry> {
+  readonly key: string;
+  readonly waiting: Waiting<Entry>[];
+  readonly oldestMs: number;
+}
+
+/** Who waits with how many jobs, and whose turn was when; a tenant of whom nothing waits is forgotten. */
+function createTurns() {
+  const tenants = new Map<string, { jobs: number; lastTurn: number }>();
+  let turn = 0;
+  const lastTurnOf = (tenantId: string): number => tenants.get(tenantId)?.lastTurn ?? 0;
+  return {
+    tenants: () => tenants.size,
+    enter: (tenantId: string): void => {
+      const known = tenants.get(tenantId) ?? { jobs: 0, lastTurn: 0 };
+      tenants.set(tenantId, { ...known, jobs: known.jobs + 1 });
+    },
+    leave: (tenantIds: readonly string[]): void => {
+      turn += 1;
+      for (const tenantId of tenantIds) {
+        const jobs = (tenants.get(tenantId)?.jobs ?? 1) - 1;
+        if (jobs === 0) tenants.delete(tenantId);
+        else tenants.set(tenantId, { jobs, lastTurn: turn });
+      }
+    },
+    /** The turn that is longest ago among those who wait here. */
+    earliest: (waiting: readonly Waiting<PoolEntry>[]): number => {
+      if (tenants.size < 2) return 0;
+      return waiting.reduce((least, { entry }) => Math.min(least, lastTurnOf(entry.tenantId)), Infinity);
+    },
+    /** One job of each tenant after another, whose turn was longest ago first; the jobs of a tenant in their order. */
+    order: <Entry extends PoolEntry>(waiting: readonly Waiting<Entry>[]): Waiting<Entry>[] => {
+      const rounds = new Map<string, number>();
+      return waiting
+        .map((one) => {
+          const round = rounds.get(one.entry.tenantId) ?? 0;
+          rounds.set(one.entry.tenantId, round + 1);
+          return { one, round, lastTurn: lastTurnOf(one.entry.tenantId) };
+        })
+        .sort((a, b) => a.round - b.round || a.lastTurn - b.lastTurn)
+        .map(({ one }) => one);
+    },
   };
 }
 
@@ -97,7 +158,10 @@ interface Cut {
 }
 
 /** The longest run of waiting jobs that keeps within the limits, but always one: a job is never split. */
-function cutPool(queue: readonly Waiting<PoolEntry>[], { itemsMax, tokensMax }: BatcherOptions): Cut {
+function cutPool(
+  queue: readonly Waiting<PoolEntry>[],
+  { itemsMax, tokensMax }: Pick<BatcherOptions, 'itemsMax' | 'tokensMax'>,
+): Cut {
   let items = 0;
   let tokens = 0;
   for (const [index, { entry }] of queue.entries()) {
@@ -111,9 +175,14 @@ function cutPool(queue: readonly Waiting<PoolEntry>[], { itemsMax, tokensMax }: 
   return { entries: queue.length, items, limit };
 }
 
-function flushReason(cut: Cut, oldestMs: number, waitMs: number, state: TakeState): FlushReason | undefined {
+function flushReason(
+  cut: Cut,
+  state: TakeState,
+  queue: { readonly oldestMs: number; readonly waitMs: number; readonly turn: boolean },
+): FlushReason | undefined {
   if (cut.limit !== undefined) return cut.limit;
   if (state.draining) return 'drain';
-  if (state.idleSinceMs === undefined || state.nowMs - oldestMs < waitMs) return undefined;
-  return oldestMs < state.idleSinceMs ? 'idle' : 'timeout';
+  if (queue.turn) return 'turn';
+  if (state.idleSinceMs === undefined || state.nowMs - queue.oldestMs < queue.waitMs) return undefined;
+  return queue.oldestMs < state.idleSinceMs ? 'idle' : 'timeout';
 }

@@ -60,8 +60,9 @@ export function createDispatcherTicks(options: {
   /** Hands over up to one dispatch of each tenant and class that has room, then looks again: round robin. */
   const topUp = async (): Promise<void> => {
     if (!queue.isReady()) return;
-    const windowItems = windowItemsMax(config, workers);
-    let open = (await listWindow(database)).filter((use) => use.waiting && use.items < windowItems);
+    const uses = await listWindow(database);
+    const windowItems = windowItemsMax(config, workers, new Set(uses.map(({ tenantId }) => tenantId)).size);
+    let open = uses.filter((use) => use.waiting && use.items < windowItems);
     while (open.length > 0) {
       const moved = [];
       for (const use of open) {

@@ -17,6 +17,7 @@ import { createDispatcherTicks } from './dispatcher-ticks.ts';
 const system = await createLiveSystem({
   RECONCILE_MS: '200',
   POOL_ITEMS_MAX: '100',
+  SHARED_POOL_ITEMS_MAX: '50',
   WINDOW_POOLS_PER_WORKER: '2',
 });
 const config = readConfig({ REDIS_URL: readConfig().REDIS_URL, ...system.env });
@@ -129,7 +130,7 @@ test('hands over the work of tenants by turns', async () => {
   await ticks.topUp();
   assert.equal(
     await inWindow(),
-    tenants.map((tenant) => ({ tenant, items: windowItems })),
+    tenants.map((tenant) => ({ tenant, items: windowItems / 2 })),
   );
   const order = await ask<{ tenant: string }>(
     `SELECT tenant_id AS tenant FROM jobs WHERE dispatch_id IS NOT NULL GROUP BY tenant_id, dispatch_id ORDER BY dispatch_id`,
