@@ -28,14 +28,15 @@ export async function announce(
   clearTimeout(slow);
   if (ready.includes(false)) return;
   output.say(`ready in ${(performance.now() / 1000).toFixed(1)} s`);
-  for (const api of addressesOf('api')) process.stdout.write(invitation(api));
+  for (const api of addressesOf('api')) process.stdout.write(invitation(api, config.AUTH === 'on'));
 }
 
-function invitation(api: string): string {
+function invitation(api: string, needsKey: boolean): string {
   const body = JSON.stringify({ kind: 'emotion', input: { text: 'Thank you so much, this made my day!' } });
+  const key = needsKey ? ` -H 'Authorization: Bearer <key>'` : '';
   return [
     '',
-    `curl -s ${api}/v1/jobs -H 'content-type: application/json' -H 'Prefer: wait=10' -d '${body}'`,
+    `curl -s ${api}/v1/jobs${key} -H 'content-type: application/json' -H 'Prefer: wait=10' -d '${body}'`,
     '',
     `Documentation: ${api}/docs    Stop: Ctrl-C`,
     '',
