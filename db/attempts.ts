@@ -281,10 +281,14 @@ WITH held AS MATERIALIZED (
     ended_at = CASE WHEN h.next IN ('failed', 'canceled') THEN clock_timestamp() END,
     error = CASE WHEN h.next = 'failed' THEN $4::jsonb END,
     failed_count = CASE WHEN h.next = 'failed' THEN j.item_count ELSE 0 END,
+    options = CASE WHEN NOT j.store_input AND h.next IN ('failed', 'canceled') THEN j.options - 'context_messages' ELSE j.options END,
     attempts = jsonb_set(j.attempts, ARRAY[(jsonb_array_length(j.attempts) - 1)::text],
       (j.attempts->-1) || jsonb_build_object('ended_at', now(), 'outcome', 'retry', 'error', $4::jsonb))
   FROM held h WHERE j.tenant_id = h.tenant_id AND j.id = h.id
-  RETURNING j.tenant_id, j.id, j.status, j.event_sequence
+  RETURNING j.tenant_id, j.id, j.status, j.event_sequence, j.store_input
+), forgotten AS (
+  UPDATE items i SET text = NULL FROM moved m
+  WHERE NOT m.store_input AND m.status IN ('failed', 'canceled') AND i.tenant_id = m.tenant_id AND i.job_id = m.id
 ), told AS (
   INSERT INTO job_events (tenant_id, job_id, sequence, type, data, at)
   SELECT tenant_id, id, event_sequence, CASE WHEN status IN ('queued', 'scheduled') THEN 'job.retrying' ELSE 'job.' || status END,

@@ -170,8 +170,13 @@ export async function expireJobs(tx: Tx, limit: number): Promise<string[]> {
         ORDER BY deadline_at LIMIT $1 FOR UPDATE SKIP LOCKED),
       ended AS (
         UPDATE jobs j SET status = 'expired', status_reason = 'deadline_passed', ended_at = clock_timestamp(),
-          dispatch_id = NULL, event_sequence = j.event_sequence + 1
-        FROM late l WHERE j.tenant_id = l.tenant_id AND j.id = l.id RETURNING j.tenant_id, j.id, j.event_sequence, j.ended_at),
+          dispatch_id = NULL, event_sequence = j.event_sequence + 1,
+          options = CASE WHEN j.store_input THEN j.options ELSE j.options - 'context_messages' END
+        FROM late l WHERE j.tenant_id = l.tenant_id AND j.id = l.id
+        RETURNING j.tenant_id, j.id, j.event_sequence, j.ended_at, j.store_input),
+      forgotten AS (
+        UPDATE items i SET text = NULL FROM ended e
+        WHERE NOT e.store_input AND i.tenant_id = e.tenant_id AND i.job_id = e.id),
       told AS (
         INSERT INTO job_events (tenant_id, job_id, sequence, type, at)
         SELECT tenant_id, id, event_sequence, 'job.expired', ended_at FROM ended RETURNING job_id)

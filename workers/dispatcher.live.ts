@@ -223,6 +223,28 @@ test('expires what has passed its deadline and leaves what runs', async () => {
   ]);
 });
 
+test('erases the texts of a job that expires or is given up, if they were not to be stored', async () => {
+  const past = new Date(Date.now() - 1000).toISOString();
+  const [late] = await insert(1, { deadlineAt: past, storeInput: false });
+  const [kept] = await insert(1, { deadlineAt: past });
+  const [lost] = await insert(1, { storeInput: false });
+  if (!late || !kept || !lost) return;
+  await ask(
+    `UPDATE jobs SET status = 'processing', attempt = 5, dispatch_id = id, lease_until = now() - interval '1 minute',
+       attempts = '[{"number": 5}]' WHERE id = $1`,
+    [lost.id],
+  );
+  await ticks.expire();
+  await ticks.rescue();
+  const texts = (job: NewJob) => ask('SELECT text FROM items WHERE job_id = $1', [job.id]);
+  assert.equal(await Promise.all([late, kept, lost].map(statusOf)), ['expired', 'expired', 'failed']);
+  assert.equal(await Promise.all([late, kept, lost].map(texts)), [
+    [{ text: null }],
+    [{ text: 'a' }],
+    [{ text: null }],
+  ]);
+});
+
 test('queues what was scheduled once its time has come', async () => {
   const [due] = await insert(1, {
     status: 'scheduled',
