@@ -15,15 +15,20 @@ export interface WindowUse {
   readonly waiting: boolean;
 }
 
-// The waiting pairs are found by skipping from one (class, tenant) to the next in the index, however long the backlog.
-const listWindowSql = `
-WITH RECURSIVE pairs AS (
+/**
+ * The (class, tenant) pairs with jobs that wait, as the common table `pairs` of a WITH RECURSIVE: found by skipping from
+ * one pair to the next in the index, however long the backlog.
+ */
+export const waitingPairsSql = `pairs AS (
   (SELECT class, tenant_id FROM jobs WHERE status = 'queued' AND dispatch_id IS NULL ORDER BY class, tenant_id LIMIT 1)
   UNION ALL
   SELECT next.class, next.tenant_id FROM pairs p, LATERAL (
     SELECT class, tenant_id FROM jobs WHERE status = 'queued' AND dispatch_id IS NULL
       AND (class, tenant_id) > (p.class, p.tenant_id) ORDER BY class, tenant_id LIMIT 1) next
-), used AS (
+)`;
+
+const listWindowSql = `
+WITH RECURSIVE ${waitingPairsSql}, used AS (
   SELECT tenant_id, class, sum(item_count)::integer AS items FROM jobs
   WHERE dispatch_id IS NOT NULL AND status IN ('queued', 'processing', 'canceling') GROUP BY tenant_id, class
 )

@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import type { Tx } from './client.ts';
+import { waitingPairsSql } from './dispatch.ts';
 
 /** The ends of a line: when its first and its last job were queued. */
 export interface Line {
@@ -14,13 +15,7 @@ export interface Line {
 
 // A few rows at each end: a scheduled job has an old id and a young queued_at, and must not hide those behind it.
 const measureLinesSql = `
-WITH RECURSIVE pairs AS (
-  (SELECT class, tenant_id FROM jobs WHERE status = 'queued' AND dispatch_id IS NULL ORDER BY class, tenant_id LIMIT 1)
-  UNION ALL
-  SELECT next.class, next.tenant_id FROM pairs p, LATERAL (
-    SELECT class, tenant_id FROM jobs WHERE status = 'queued' AND dispatch_id IS NULL
-      AND (class, tenant_id) > (p.class, p.tenant_id) ORDER BY class, tenant_id LIMIT 1) next
-)
+WITH RECURSIVE ${waitingPairsSql}
 SELECT p.class, p.tenant_id AS "tenantId", first.at AS "firstQueuedAt", last.at AS "lastQueuedAt" FROM pairs p,
   LATERAL (SELECT min(queued_at) AS at FROM (SELECT queued_at FROM jobs WHERE class = p.class AND tenant_id = p.tenant_id
     AND status = 'queued' AND dispatch_id IS NULL ORDER BY id LIMIT 8) AS ahead) AS first,
