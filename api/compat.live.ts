@@ -5,33 +5,13 @@ import * as assert from 'uvu/assert';
 import { z } from 'zod';
 import { profileSchema } from '../models/analytics/profile.ts';
 import { trajectorySchema } from '../models/analytics/trajectory.ts';
-import { type GuardedProcess, spawnGuarded } from '../scripts/guarded-process.ts';
 import { createLiveSystem } from '../scripts/live-system.ts';
-import { packageRoot } from '../shared/config.ts';
 import { historyEntrySchema } from './history.ts';
 import { jobViewSchema } from './job-view.ts';
 
 const system = await createLiveSystem({ FAULT_INJECTION: 'true', NEO4J_URL: '' });
-const profilers: GuardedProcess[] = [];
 const [api] = await Promise.all([system.start('api'), system.start('analysis'), system.start('dispatcher')]);
-test.after(async () => {
-  await Promise.all(profilers.map((profiler) => profiler.stop('SIGKILL', 5000)));
-  await system.close();
-});
-
-/** Nobody has to wait for it: what comes before it waits in the queue. */
-function startProfiler(): void {
-  profilers.push(
-    spawnGuarded({
-      name: 'profile',
-      command: [process.execPath, '--enable-source-maps', 'dist/workers/profile.js'],
-      cwd: packageRoot,
-      env: { ...system.env },
-      deathSignal: 'KILL',
-      onLine: () => undefined,
-    }),
-  );
-}
+test.after(() => system.close());
 
 async function post(path: string, body: unknown): Promise<Response> {
   return fetch(api.address + path, {
@@ -237,7 +217,7 @@ test('answers 202 with the job if the result is not there after ten seconds', as
   assert.is(response.headers.get('location'), job.links.self);
   assert.is(response.headers.get('retry-after'), '1');
   assert.is((await get('/api/profile/slow')).status, 404);
-  startProfiler();
+  await system.start('profile');
   const ended = jobViewSchema.parse(await (await get(`${job.links.self}?wait=60`)).json());
   assert.is(ended.status, 'succeeded');
   assert.is((await get('/api/profile/slow')).status, 200);

@@ -4,10 +4,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { v7 } from 'uuid';
-import { type Claim, completeJobs, retryJobs, startJobs } from '../db/attempts.ts';
+import { type Claim, completeJobs, retryJobs } from '../db/attempts.ts';
 import { createPool } from '../db/client.ts';
 import { freePort } from '../scripts/free-port.ts';
-import { createLiveSystem } from '../scripts/live-system.ts';
+import { completionOf, createLiveSystem, mustClaimJob } from '../scripts/live-system.ts';
 import { defaultTenantId } from '../shared/job.ts';
 import { type JobView, jobViewSchema } from './job-view.ts';
 
@@ -33,22 +33,10 @@ async function submit(more: Record<string, unknown> = {}): Promise<JobView> {
 async function start(job: JobView): Promise<Claim> {
   const name = { tenantId: defaultTenantId, id: job.id.slice(4), dispatchId: v7() };
   await system.owner.query('UPDATE jobs SET dispatch_id = $2 WHERE id = $1', [name.id, name.dispatchId]);
-  const [claim] = await startJobs(database, {
-    jobs: [name],
-    worker: 'w',
-    leaseMs: 60_000,
-    attemptsMax: 10_000,
-  });
-  if (claim === undefined) throw new Error('the job was not to be had');
-  return claim;
+  return mustClaimJob(database, name, { attemptsMax: 10_000 });
 }
 
-async function complete(claim: Claim): Promise<void> {
-  const timing = { batch_wait: 0, tokenize: 0, inference: 0 };
-  await completeJobs(database, [
-    { ...claim, results: [{ index: 0, output: {} }], facts: [], timing, execution: {} },
-  ]);
-}
+const complete = (claim: Claim) => completeJobs(database, [completionOf(claim)]);
 
 const retryArgs = { delayMs: 0, attemptsMax: 10_000, error: { code: 'x', detail: 'y' } };
 const stream = (job: JobView, last = '', signal: AbortSignal = AbortSignal.timeout(90_000)) =>

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { asTenant, createPool } from '../db/client.ts';
 import { type JobFilter, pageQuery } from '../db/job-pages.ts';
 import { insertJobs, type NewJob } from '../db/submissions.ts';
-import { createLiveSystem } from '../scripts/live-system.ts';
+import { createLiveSystem, newJob } from '../scripts/live-system.ts';
 import { defaultTenantId, formatJobId } from '../shared/job.ts';
 import { jobPageSchema } from './list-jobs.ts';
 
@@ -24,37 +24,27 @@ const start = Date.now() - 60_000;
 const others = '00000000-0000-7000-8000-000000000002';
 
 /** Job `index` of a minute's 2,000, as they may be: of three kinds, some of a person, some labelled. */
-function newJob(index: number, changes: Partial<NewJob> = {}): NewJob {
+function jobOf(index: number, changes: Partial<NewJob> = {}): NewJob {
   const msecs = start + index * 10;
-  return {
-    tenantId: defaultTenantId,
+  return newJob({
     id: v7({ msecs }),
     kind: ['emotion', 'reasoning', 'embedding'][index % 3] ?? '',
-    modelVersion: '1',
-    modelDigest: 'd',
-    class: 1,
     status: index % 10 === 0 ? 'queued' : 'scheduled',
     userId: index % 50 === 0 ? `user ${index % 100}` : null,
     customId: index % 40 === 0 ? `custom ${index % 400}` : null,
-    metadata: {},
     tags: index % 30 === 0 ? ['thirty', `tag ${index % 60}`] : [],
-    options: {},
-    storeInput: true,
     texts: ['one'],
-    characterCount: 3,
     dispatchId: null,
     notBefore: new Date(start + 86_400_000).toISOString(),
-    deadlineAt: null,
     createdAt: new Date(msecs).toISOString(),
     expiresAt: new Date(start + 86_400_000).toISOString(),
-    idempotency: null,
     ...changes,
-  };
+  });
 }
 
-const jobs = Array.from({ length: 2000 }, (_, index) => newJob(index));
+const jobs = Array.from({ length: 2000 }, (_, index) => jobOf(index));
 await insertJobs(intake, jobs);
-await insertJobs(intake, [newJob(5, { tenantId: others }), newJob(1999, { tenantId: others })]);
+await insertJobs(intake, [jobOf(5, { tenantId: others }), jobOf(1999, { tenantId: others })]);
 await system.owner.query('ANALYZE jobs');
 const newestFirst = jobs.toReversed();
 const idsOf = (wanted: readonly NewJob[]) => wanted.map(({ id }) => formatJobId(id));
@@ -93,7 +83,7 @@ test('goes through all jobs once, on and back', async () => {
 
 test('moves no page when jobs come in', async () => {
   const first = await list({ limit: 10 });
-  const fresh = newJob(2001);
+  const fresh = jobOf(2001);
   await insertJobs(intake, [fresh]);
   const second = await list({ limit: 10, after: first.last_id ?? '' });
   assert.equal(

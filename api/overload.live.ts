@@ -5,7 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { v7 } from 'uuid';
 import { insertJobs } from '../db/submissions.ts';
-import { createLiveSystem, until } from '../scripts/live-system.ts';
+import { createLiveSystem, newJob, until } from '../scripts/live-system.ts';
 import { defaultTenantId } from '../shared/job.ts';
 
 const system = await createLiveSystem({ QUEUE_AGE_MS_MAX: '2000' });
@@ -44,29 +44,13 @@ async function insertWaiting(count: number, spanMs: number, tenantId = defaultTe
   const now = Date.now();
   const jobs = Array.from({ length: count }, (_, index) => {
     const msecs = Math.round(now - spanMs + (spanMs * index) / count);
-    return {
+    return newJob({
       tenantId,
       id: v7({ msecs }),
-      kind: 'emotion',
-      modelVersion: '1',
-      modelDigest: 'd',
-      class: 1,
-      status: 'queued' as const,
-      userId: null,
-      customId: null,
-      metadata: {},
-      tags: [],
-      options: {},
-      storeInput: true,
       texts: ['a'],
-      characterCount: 1,
       dispatchId: null,
-      notBefore: null,
-      deadlineAt: null,
       createdAt: new Date(msecs).toISOString(),
-      expiresAt: new Date(now + 3_600_000).toISOString(),
-      idempotency: null,
-    };
+    });
   });
   await insertJobs(system.owner, jobs);
 }

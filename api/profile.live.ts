@@ -5,26 +5,18 @@ import * as assert from 'uvu/assert';
 import { z } from 'zod';
 import { profileSchema } from '../models/analytics/profile.ts';
 import { profileDiffSchema } from '../models/analytics/profile-diff.ts';
-import { spawnGuarded } from '../scripts/guarded-process.ts';
 import { createLiveSystem } from '../scripts/live-system.ts';
-import { packageRoot } from '../shared/config.ts';
 import { problemCatalogue } from '../shared/problem.ts';
 import { type JobView, jobViewSchema } from './job-view.ts';
 
 const system = await createLiveSystem();
-const profiler = spawnGuarded({
-  name: 'profile',
-  command: [process.execPath, '--enable-source-maps', 'dist/workers/profile.js'],
-  cwd: packageRoot,
-  env: { ...system.env },
-  deathSignal: 'KILL',
-  onLine: () => undefined,
-});
-const [api] = await Promise.all([system.start('api'), system.start('analysis'), system.start('dispatcher')]);
-test.after(async () => {
-  await profiler.stop('SIGKILL', 5000);
-  await system.close();
-});
+const [api] = await Promise.all([
+  system.start('api'),
+  system.start('analysis'),
+  system.start('profile'),
+  system.start('dispatcher'),
+]);
+test.after(() => system.close());
 
 async function post(body: unknown): Promise<Response> {
   return fetch(`${api.address}/v1/jobs`, {

@@ -2,11 +2,10 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { v7 } from 'uuid';
 import { z } from 'zod';
 import { ensureTenant, insertKey } from '../db/keys.ts';
-import { insertJobs, type NewJob } from '../db/submissions.ts';
-import { createLiveSystem } from '../scripts/live-system.ts';
+import { insertJobs } from '../db/submissions.ts';
+import { createLiveSystem, newJob } from '../scripts/live-system.ts';
 import { createApiKey, scopes } from '../shared/api-key.ts';
 import { formatJobId } from '../shared/job.ts';
 
@@ -22,32 +21,6 @@ async function makeTenant(name: string): Promise<{ tenantId: string; key: string
   const key = createApiKey();
   await insertKey(system.owner, { id: key.id, tenantId, hash: key.hash, scopes });
   return { tenantId, key: key.text };
-}
-
-function newJob(tenantId: string): NewJob {
-  return {
-    tenantId,
-    id: v7(),
-    kind: 'emotion',
-    modelVersion: '1',
-    modelDigest: 'd',
-    class: 1,
-    status: 'queued',
-    userId,
-    customId: null,
-    metadata: { canary },
-    tags: [],
-    options: {},
-    storeInput: true,
-    texts: [canary],
-    characterCount: 6,
-    dispatchId: null,
-    notBefore: null,
-    deadlineAt: null,
-    createdAt: new Date().toISOString(),
-    expiresAt: new Date(Date.now() + 3_600_000).toISOString(),
-    idempotency: null,
-  };
 }
 
 /** What a person of the tenant has: an analysis, a profile, and a graph of one edge. */
@@ -85,7 +58,13 @@ async function storePerson(tenantId: string, jobId: string): Promise<void> {
 }
 
 const [owner, stranger] = await Promise.all([makeTenant('owner'), makeTenant('stranger')]);
-const job = newJob(owner.tenantId);
+const job = newJob({
+  tenantId: owner.tenantId,
+  userId,
+  metadata: { canary },
+  texts: [canary],
+  dispatchId: null,
+});
 await insertJobs(system.owner, [job]);
 await storePerson(owner.tenantId, job.id);
 

@@ -5,10 +5,10 @@ import { sql } from 'drizzle-orm';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { v7 } from 'uuid';
-import { createLiveSystem } from '../scripts/live-system.ts';
+import { completionOf, createLiveSystem, mustClaimJob, newJob } from '../scripts/live-system.ts';
 import { type Fact, selfKey } from '../shared/fact.ts';
 import { defaultTenantId } from '../shared/job.ts';
-import { type Claim, completeJobs, type StatedFact, startJobs } from './attempts.ts';
+import { type Claim, completeJobs, type StatedFact } from './attempts.ts';
 import { asTenant, createPool, inTransaction } from './client.ts';
 import { createPostgresGraph } from './graph-postgres.ts';
 import { insertJobs, type NewJob } from './submissions.ts';
@@ -32,40 +32,10 @@ function insertOf(person: { tenantId: string; userId: string }, profile: object)
   return inTransaction(pools.worker, (tx) => insertProfile(tx, { ...person, jobId: v7(), profile }));
 }
 
-function newJob(changes: Partial<NewJob> = {}): NewJob {
-  return {
-    tenantId: tenantA,
-    id: v7(),
-    kind: 'reasoning',
-    modelVersion: '1',
-    modelDigest: 'd',
-    class: 1,
-    status: 'queued',
-    userId: null,
-    customId: null,
-    metadata: {},
-    tags: [],
-    options: {},
-    storeInput: true,
-    texts: ['one', 'two'],
-    characterCount: 6,
-    dispatchId: v7(),
-    notBefore: null,
-    deadlineAt: null,
-    createdAt: new Date().toISOString(),
-    expiresAt: new Date(Date.now() + 3_600_000).toISOString(),
-    idempotency: null,
-    ...changes,
-  };
-}
-
 async function start(changes: Partial<NewJob>): Promise<Claim> {
-  const job = newJob(changes);
+  const job = newJob({ tenantId: tenantA, kind: 'reasoning', ...changes });
   await insertJobs(pools.intake, [job]);
-  const jobs = [{ tenantId: job.tenantId, id: job.id, dispatchId: job.dispatchId ?? v7() }];
-  const [claim] = await startJobs(pools.worker, { jobs, worker: 'w', leaseMs: 60_000, attemptsMax: 5 });
-  if (claim === undefined) throw new Error('the job was not to be had');
-  return claim;
+  return mustClaimJob(pools.worker, job);
 }
 
 async function complete(
@@ -74,15 +44,7 @@ async function complete(
   output: object = {},
 ): Promise<string | undefined> {
   const stated = facts.map((fact, ordinal): StatedFact => ({ ...fact, itemIndex: ordinal % 2, ordinal }));
-  const [ended] = await completeJobs(pools.worker, [
-    {
-      ...claim,
-      results: claim.texts.map((_, index) => ({ index, output })),
-      facts: stated,
-      timing: { batch_wait: 0, tokenize: 0, inference: 0 },
-      execution: { worker: 'w' },
-    },
-  ]);
+  const [ended] = await completeJobs(pools.worker, [completionOf(claim, output, { facts: stated })]);
   return ended?.status;
 }
 
@@ -157,7 +119,11 @@ test('states nothing of a text that is nobody’s', async () => {
 });
 
 test('knows a person once, from the first text on', async () => {
-  await Promise.all(Array.from({ length: 10 }, () => insertJobs(pools.intake, [newJob({ userId: 'once' })])));
+  await Promise.all(
+    Array.from({ length: 10 }, () =>
+      insertJobs(pools.intake, [newJob({ tenantId: tenantA, userId: 'once' })]),
+    ),
+  );
   const { rows } = await system.owner.query(
     `SELECT count(*)::integer AS count FROM people WHERE user_id = 'once'`,
   );

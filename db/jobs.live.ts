@@ -5,9 +5,16 @@ import { getTableColumns, getTableName, is, Table } from 'drizzle-orm';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { v7 } from 'uuid';
-import { createDatabase, createLiveSystem } from '../scripts/live-system.ts';
+import {
+  claimJob,
+  completionOf,
+  createDatabase,
+  createLiveSystem,
+  mustClaimJob,
+  newJob,
+} from '../scripts/live-system.ts';
 import { defaultTenantId, isTerminal, jobStatuses, jobTransitions, packUuid } from '../shared/job.ts';
-import { type Claim, type Completion, completeJobs, renewLeases, retryJobs, startJobs } from './attempts.ts';
+import { type Claim, completeJobs, renewLeases, retryJobs } from './attempts.ts';
 import { asTenant, createPool, type DatabaseRole } from './client.ts';
 import { expireJobs, listAbandoned, queueDue } from './dispatch.ts';
 import { listJobs } from './jobs.ts';
@@ -29,69 +36,16 @@ test.after(async () => {
 
 const otherTenant = '00000000-0000-7000-8000-000000000002';
 
-function newJob(changes: Partial<NewJob> = {}): NewJob {
-  return {
-    tenantId: defaultTenantId,
-    id: v7(),
-    kind: 'emotion',
-    modelVersion: '1',
-    modelDigest: 'd',
-    class: 1,
-    status: 'queued',
-    userId: null,
-    customId: null,
-    metadata: {},
-    tags: [],
-    options: {},
-    storeInput: true,
-    texts: ['one', 'two'],
-    characterCount: 6,
-    dispatchId: v7(),
-    notBefore: null,
-    deadlineAt: null,
-    createdAt: new Date().toISOString(),
-    expiresAt: new Date(Date.now() + 3_600_000).toISOString(),
-    idempotency: null,
-    ...changes,
-  };
-}
-
 async function insert(changes: Partial<NewJob> = {}): Promise<NewJob> {
   const job = newJob(changes);
   await insertJobs(pools.intake, [job]);
   return job;
 }
 
-async function claim(
-  job: NewJob,
-  more: { leaseMs?: number; attemptsMax?: number } = {},
-): Promise<Claim | undefined> {
-  const jobs = [{ tenantId: job.tenantId, id: job.id, dispatchId: job.dispatchId ?? v7() }];
-  const [found] = await startJobs(pools.worker, {
-    jobs,
-    worker: 'w',
-    leaseMs: 60_000,
-    attemptsMax: 5,
-    ...more,
-  });
-  return found;
-}
-
-async function mustClaim(job: NewJob, more: { leaseMs?: number; attemptsMax?: number } = {}): Promise<Claim> {
-  const found = await claim(job, more);
-  if (found === undefined) throw new Error('the job was not to be had');
-  return found;
-}
-
-function finished(of: Claim, label = 'joy'): Completion {
-  return {
-    ...of,
-    results: of.texts.map((_, index) => ({ index, output: { label } })),
-    facts: [],
-    timing: { batch_wait: 0.25, tokenize: 0.125, inference: 0.5 },
-    execution: { attempt: of.attempt, worker: 'w' },
-  };
-}
+const claim = (job: NewJob, more: { leaseMs?: number; attemptsMax?: number } = {}) =>
+  claimJob(pools.worker, job, more);
+const mustClaim = (job: NewJob, more: { leaseMs?: number } = {}) => mustClaimJob(pools.worker, job, more);
+const finished = (of: Claim, label = 'joy') => completionOf(of, { label });
 
 async function look(job: Pick<NewJob, 'tenantId' | 'id'>) {
   const found = await asTenant(pools.reader, job.tenantId, (reader) =>

@@ -10,9 +10,9 @@ import * as assert from 'uvu/assert';
 import { v7 } from 'uuid';
 import { z } from 'zod';
 import { startNeo4j, whyNoNeo4j } from '../scripts/embedded-neo4j.ts';
-import { createDatabase, until } from '../scripts/live-system.ts';
+import { completionOf, createDatabase, mustClaimJob, newJob, until } from '../scripts/live-system.ts';
 import { type Fact, factTypes, selfKey } from '../shared/fact.ts';
-import { completeJobs, startJobs } from './attempts.ts';
+import { completeJobs } from './attempts.ts';
 import { createPool, inTransaction } from './client.ts';
 import { pruneJobs } from './dispatch.ts';
 import { checksumGraph, eraseFacts, rebuildGraph } from './facts.ts';
@@ -51,42 +51,15 @@ function randomFact(): Fact {
   return { type, source: concept(), target: concept(), relation, strength: random(1_000_001) / 1e6 };
 }
 
-const blankJob = {
-  modelDigest: 'd',
-  class: 1,
-  status: 'queued',
-  customId: null,
-  metadata: {},
-  tags: [],
-  options: {},
-  storeInput: true,
-  texts: ['a', 'b', 'c'],
-  characterCount: 3,
-  notBefore: null,
-  deadlineAt: null,
-  idempotency: null,
-} as const;
-
 /** Stores `facts` of one user as the analysis of a job of three items, as a worker does. @returns the job's id. */
 async function storeFacts(tenantId: string, userId: string, facts: readonly Fact[]): Promise<string> {
-  const [id, dispatchId, kind, modelVersion] = [v7(), v7(), 'reasoning', '1'];
-  const createdAt = new Date().toISOString();
-  const expiresAt = new Date(Date.now() + 86_400_000).toISOString();
-  const common = { tenantId, id, kind, modelVersion, userId };
-  await insertJobs(pool, [{ ...common, ...blankJob, dispatchId, createdAt, expiresAt }]);
-  const jobs = [{ tenantId, id, dispatchId }];
-  const [claim] = await startJobs(pool, { jobs, worker: 'w', leaseMs: 60_000, attemptsMax: 5 });
-  assert.is(claim?.id, id);
-  const stated = facts.map((fact, ordinal) => {
-    return { ...fact, strengthPpm: Math.round(fact.strength * 1e6), itemIndex: ordinal % 3, ordinal };
-  });
-  const results = blankJob.texts.map((_, index) => ({ index, output: {} }));
-  const timing = { batch_wait: 0, tokenize: 0, inference: 0 };
-  const ended = await completeJobs(pool, [
-    { ...common, attempt: 1, results, facts: stated, timing, execution: {} },
-  ]);
+  const job = newJob({ tenantId, userId, kind: 'reasoning', texts: ['a', 'b', 'c'] });
+  await insertJobs(pool, [job]);
+  const claim = await mustClaimJob(pool, job);
+  const stated = facts.map((fact, ordinal) => ({ ...fact, itemIndex: ordinal % 3, ordinal }));
+  const ended = await completeJobs(pool, [completionOf(claim, {}, { facts: stated })]);
   assert.is(ended.length, 1);
-  return id;
+  return job.id;
 }
 
 const users = ['ann', 'bob', 'cid'];

@@ -1,21 +1,28 @@
 // What the live and fault tests share: a migrated database and a queue prefix of their own on the servers that are
-// there, and the real processes on top of them, each known to be ready, stopped by its id, and never left behind.
+// there, the real processes on top of them, each known to be ready, stopped by its id, and never left behind; and the
+// jobs that tests lay into the ledger themselves.
 
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { v7 } from 'uuid';
 import { z } from 'zod';
-import { createPool, type Pool } from '../db/client.ts';
+import { type Claim, type Completion, startJobs } from '../db/attempts.ts';
+import { createPool, type Pool, type Tx } from '../db/client.ts';
 import { migrate } from '../db/migrate.ts';
+import type { NewJob } from '../db/submissions.ts';
 import { packageRoot, readConfig } from '../shared/config.ts';
+import { defaultTenantId } from '../shared/job.ts';
 import { findOnPath } from './find-on-path.ts';
 import { freePort } from './free-port.ts';
 import { type Exit, type GuardedProcess, limit, spawnGuarded } from './guarded-process.ts';
-
-export type ProcessName = 'api' | 'analysis' | 'dispatcher';
+import { parseProcfile } from './procfile.ts';
 
 /** A process that said it is ready. */
 export interface LiveProcess {
-  readonly name: ProcessName;
+  /** Its line in the Procfile. */
+  readonly name: string;
   readonly pid: number;
   /** `http://127.0.0.1:<port>` of the API, or of the metrics of a background process. */
   readonly address: string;
@@ -36,17 +43,14 @@ export interface LiveSystem {
   readonly env: Readonly<Record<string, string>>;
   /** With the owner's rights, for looking at everything and for setting states that no API makes. */
   readonly owner: Pool;
-  /** @throws Error with its last lines if the process ends before it is ready. */
-  readonly start: (name: ProcessName, env?: Record<string, string>) => Promise<LiveProcess>;
+  /**
+   * Starts a process of the Procfile, by its name there.
+   * @throws Error with its last lines if the process ends before it is ready
+   */
+  readonly start: (name: string, env?: Record<string, string>) => Promise<LiveProcess>;
   /** Kills what still runs and drops the database. */
   readonly close: () => Promise<void>;
 }
-
-const files = {
-  api: 'dist/api/main.js',
-  analysis: 'dist/workers/analysis.js',
-  dispatcher: 'dist/workers/dispatcher.js',
-} as const;
 
 /** Lines of a process that are kept. */
 const linesMax = 5000;
@@ -135,8 +139,8 @@ const lineSchema = z.object({
   address: z.object({ port: z.number() }).optional(),
 });
 
-/** Starts one process and waits until it logs `ready`. */
-export async function startProcess(name: ProcessName, env: Record<string, string>): Promise<LiveProcess> {
+/** Starts one process of the Procfile and waits until it logs `ready`. */
+async function startProcess(name: string, env: Record<string, string>): Promise<LiveProcess> {
   const metricsPort = await freePort();
   const warnings: string[] = [];
   const lines: string[] = [];
@@ -146,7 +150,7 @@ export async function startProcess(name: ProcessName, env: Record<string, string
   });
   const child = spawnGuarded({
     name,
-    command: [process.execPath, '--enable-source-maps', files[name]],
+    command: [process.execPath, '--enable-source-maps', fileOf(name)],
     cwd: packageRoot,
     env: { PORT: '0', METRICS_PORT: String(metricsPort), ...env },
     deathSignal: 'KILL',
@@ -175,6 +179,13 @@ export async function startProcess(name: ProcessName, env: Record<string, string
   };
 }
 
+function fileOf(name: string): string {
+  const lines = parseProcfile(readFileSync(join(packageRoot, 'Procfile'), 'utf8'));
+  const file = lines.find((line) => line.name === name)?.command.at(-1);
+  if (file === undefined) throw new Error(`no process ${name} in the Procfile`);
+  return file;
+}
+
 function readLine(line: string): z.infer<typeof lineSchema> | undefined {
   try {
     return lineSchema.safeParse(JSON.parse(line)).data;
@@ -199,4 +210,68 @@ export async function until<T>(
     if (performance.now() > deadline) throw new Error(`waited ${limitMs / 1000} s in vain for ${what}`);
     await delay(15);
   }
+}
+
+/** A job as the intake records it, queued and dispatched, of two texts unless told otherwise. */
+export function newJob(changes: Partial<NewJob> = {}): NewJob {
+  const texts = changes.texts ?? ['one', 'two'];
+  return {
+    tenantId: defaultTenantId,
+    id: v7(),
+    kind: 'emotion',
+    modelVersion: '1',
+    modelDigest: 'd',
+    class: 1,
+    status: 'queued',
+    userId: null,
+    customId: null,
+    metadata: {},
+    tags: [],
+    options: {},
+    storeInput: true,
+    texts,
+    characterCount: texts.join('').length,
+    dispatchId: v7(),
+    notBefore: null,
+    deadlineAt: null,
+    createdAt: new Date().toISOString(),
+    expiresAt: new Date(Date.now() + 3_600_000).toISOString(),
+    idempotency: null,
+    ...changes,
+  };
+}
+
+/** Claims a dispatched job as worker `w` would: undefined if it is not to be had. */
+export async function claimJob(
+  tx: Tx,
+  job: Pick<NewJob, 'tenantId' | 'id' | 'dispatchId'>,
+  more: { readonly leaseMs?: number; readonly attemptsMax?: number } = {},
+): Promise<Claim | undefined> {
+  const { tenantId, id, dispatchId } = job;
+  const jobs = [{ tenantId, id, dispatchId: dispatchId ?? v7() }];
+  const [claim] = await startJobs(tx, { jobs, worker: 'w', leaseMs: 60_000, attemptsMax: 5, ...more });
+  return claim;
+}
+
+/** Like `claimJob`. @throws Error if the job is not to be had */
+export async function mustClaimJob(...args: Parameters<typeof claimJob>): Promise<Claim> {
+  const claim = await claimJob(...args);
+  if (claim === undefined) throw new Error('the job was not to be had');
+  return claim;
+}
+
+/** What a worker writes when all items of a claim have `output`. */
+export function completionOf(
+  claim: Claim,
+  output: object = {},
+  changes: Partial<Completion> = {},
+): Completion {
+  return {
+    ...claim,
+    results: claim.texts.map((_, index) => ({ index, output })),
+    facts: [],
+    timing: { batch_wait: 0.25, tokenize: 0.125, inference: 0.5 },
+    execution: { attempt: claim.attempt, worker: 'w' },
+    ...changes,
+  };
 }

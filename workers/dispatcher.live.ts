@@ -3,11 +3,10 @@
 import { Redis } from 'ioredis';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { v7 } from 'uuid';
-import { completeJobs, startJobs } from '../db/attempts.ts';
+import { completeJobs } from '../db/attempts.ts';
 import { createPool } from '../db/client.ts';
 import { insertJobs, type NewJob } from '../db/submissions.ts';
-import { createLiveSystem } from '../scripts/live-system.ts';
+import { completionOf, createLiveSystem, mustClaimJob, newJob } from '../scripts/live-system.ts';
 import { readConfig } from '../shared/config.ts';
 import { defaultTenantId } from '../shared/job.ts';
 import { createLog } from '../shared/log.ts';
@@ -56,33 +55,7 @@ async function forgetQueue(): Promise<void> {
 const tenants = ['00000000-0000-7000-8000-00000000000a', '00000000-0000-7000-8000-00000000000b'] as const;
 
 async function insert(count: number, changes: Partial<NewJob> = {}): Promise<NewJob[]> {
-  const jobs = Array.from({ length: count }, (): NewJob => {
-    const texts = changes.texts ?? ['a'];
-    return {
-      tenantId: defaultTenantId,
-      id: v7(),
-      kind: 'emotion',
-      modelVersion: '1',
-      modelDigest: 'd',
-      class: 1,
-      status: 'queued',
-      userId: null,
-      customId: null,
-      metadata: {},
-      tags: [],
-      options: {},
-      storeInput: true,
-      texts,
-      characterCount: texts.length,
-      dispatchId: null,
-      notBefore: null,
-      deadlineAt: null,
-      createdAt: new Date().toISOString(),
-      expiresAt: new Date(Date.now() + 3_600_000).toISOString(),
-      idempotency: null,
-      ...changes,
-    };
-  });
+  const jobs = Array.from({ length: count }, () => newJob({ texts: ['a'], dispatchId: null, ...changes }));
   await insertJobs(database, jobs);
   return jobs;
 }
@@ -174,33 +147,14 @@ test('takes a job from a worker that stopped renewing its lease', async () => {
   if (job === undefined) return;
   await ticks.topUp();
   const [{ id: dispatchId } = { id: '' }] = await ask<{ id: string }>('SELECT dispatch_id AS id FROM jobs');
-  const [claim] = await startJobs(database, {
-    jobs: [{ tenantId: job.tenantId, id: job.id, dispatchId }],
-    worker: 'dead',
-    leaseMs: 60_000,
-    attemptsMax: 5,
-  });
+  const claim = await mustClaimJob(database, { ...job, dispatchId });
   await ticks.rescue();
   assert.is(await statusOf(job), 'processing');
   await ask(`UPDATE jobs SET lease_until = now() - interval '1 minute'`);
   await ticks.rescue();
   assert.is(await statusOf(job), 'queued');
   await ticks.topUp();
-  const late = await completeJobs(
-    database,
-    claim === undefined
-      ? []
-      : [
-          {
-            ...claim,
-            results: [{ index: 0, output: {} }],
-            facts: [],
-            timing: { batch_wait: 0, tokenize: 0, inference: 0 },
-            execution: {},
-          },
-        ],
-  );
-  assert.equal(late, []);
+  assert.equal(await completeJobs(database, [completionOf(claim)]), []);
 });
 
 test('expires what has passed its deadline and leaves what runs', async () => {

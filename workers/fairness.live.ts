@@ -2,12 +2,11 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { v7 } from 'uuid';
 import { z } from 'zod';
 import { ensureTenant, insertKey } from '../db/keys.ts';
 import { insertJobs } from '../db/submissions.ts';
 import { createRegistry } from '../models/registry.ts';
-import { createLiveSystem, until } from '../scripts/live-system.ts';
+import { createLiveSystem, newJob, until } from '../scripts/live-system.ts';
 import { createApiKey } from '../shared/api-key.ts';
 import { readConfig } from '../shared/config.ts';
 
@@ -22,31 +21,17 @@ const { version, digest } = model;
 /** A backlog of one tenant under many invented people. */
 async function flood(tenantId: string, jobs: number): Promise<void> {
   for (let done = 0; done < jobs; done += 500) {
-    const group = Array.from({ length: 500 }, (_, index) => ({
-      tenantId,
-      id: v7(),
-      kind: 'emotion',
-      modelVersion: version,
-      modelDigest: digest,
-      class: 1,
-      status: 'queued' as const,
-      userId: `invented-${index}`,
-      customId: null,
-      metadata: {},
-      tags: [],
-      options: {},
-      storeInput: true,
-      texts: [
-        `I am number ${done + index} of many, and each of us feels ${index % 2 ? 'fine' : 'sad'} today.`,
-      ],
-      characterCount: 60,
-      dispatchId: null,
-      notBefore: null,
-      deadlineAt: null,
-      createdAt: new Date().toISOString(),
-      expiresAt: new Date(Date.now() + 3_600_000).toISOString(),
-      idempotency: null,
-    }));
+    const group = Array.from({ length: 500 }, (_, index) => {
+      const feeling = index % 2 === 0 ? 'sad' : 'fine';
+      return newJob({
+        tenantId,
+        modelVersion: version,
+        modelDigest: digest,
+        userId: `invented-${index}`,
+        texts: [`I am number ${done + index} of many, and each of us feels ${feeling} today.`],
+        dispatchId: null,
+      });
+    });
     await insertJobs(system.owner, group);
   }
 }

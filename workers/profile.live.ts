@@ -5,41 +5,31 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { v7 } from 'uuid';
 import { z } from 'zod';
-import { type Claim, startJobs } from '../db/attempts.ts';
+import type { Claim } from '../db/attempts.ts';
 import { createPool } from '../db/client.ts';
 import { createPostgresGraph } from '../db/graph-postgres.ts';
 import { insertJobs } from '../db/submissions.ts';
 import { type Profile, profileSchema } from '../models/analytics/profile.ts';
 import { trajectoryOf } from '../models/analytics/trajectory.ts';
 import { profileVersion } from '../models/profile.ts';
-import { type GuardedProcess, spawnGuarded } from '../scripts/guarded-process.ts';
-import { createLiveSystem } from '../scripts/live-system.ts';
-import { packageRoot } from '../shared/config.ts';
-import { defaultTenantId, uuidTime } from '../shared/job.ts';
+import { createLiveSystem, mustClaimJob, newJob } from '../scripts/live-system.ts';
+import { uuidTime } from '../shared/job.ts';
 import { makeProfile } from './profile-builder.ts';
 
 const system = await createLiveSystem({ FAULT_INJECTION: 'true', ATTEMPTS_MAX: '2' });
 const database = createPool(system.databaseUrl, { role: 'worker', max: 2 });
 const intake = createPool(system.databaseUrl, { role: 'intake', max: 1 });
-const profilers = [startProfiler(), startProfiler()];
-const [api] = await Promise.all([system.start('api'), system.start('analysis'), system.start('dispatcher')]);
+const [api] = await Promise.all([
+  system.start('api'),
+  system.start('analysis'),
+  system.start('profile'),
+  system.start('profile'),
+  system.start('dispatcher'),
+]);
 test.after(async () => {
-  await Promise.all(profilers.map((profiler) => profiler.stop('SIGKILL', 5000)));
   await Promise.all([database.end(), intake.end()]);
   await system.close();
 });
-
-/** Nobody has to wait for it: what comes before it waits in the queue. */
-function startProfiler(): GuardedProcess {
-  return spawnGuarded({
-    name: 'profile',
-    command: [process.execPath, '--enable-source-maps', 'dist/workers/profile.js'],
-    cwd: packageRoot,
-    env: { ...system.env },
-    deathSignal: 'KILL',
-    onLine: () => undefined,
-  });
-}
 
 /** What these tests read of a job. */
 const jobSchema = z.object({
@@ -276,35 +266,9 @@ const builder = { database, graph: createPostgresGraph(database), worker: 'test'
 
 /** A profile job that is in our own hands. */
 async function claimProfile(userId: string): Promise<Claim> {
-  const [id, dispatchId, now] = [v7(), v7(), new Date()];
-  const job = {
-    tenantId: defaultTenantId,
-    id,
-    kind: 'profile',
-    modelVersion: profileVersion,
-    modelDigest: '',
-    class: 1,
-    status: 'queued',
-    userId,
-    customId: null,
-    metadata: {},
-    tags: [],
-    options: {},
-    storeInput: true,
-    texts: [],
-    characterCount: 0,
-    dispatchId,
-    notBefore: null,
-    deadlineAt: null,
-    createdAt: now.toISOString(),
-    expiresAt: new Date(now.getTime() + dayMs).toISOString(),
-    idempotency: null,
-  } as const;
+  const job = newJob({ kind: 'profile', modelVersion: profileVersion, userId, texts: [] });
   await insertJobs(intake, [job]);
-  const jobs = [{ tenantId: defaultTenantId, id, dispatchId }];
-  const [claim] = await startJobs(database, { jobs, worker: 'test', leaseMs: 60_000, attemptsMax: 2 });
-  if (claim === undefined) throw new Error('the job was not to be had');
-  return claim;
+  return mustClaimJob(database, job);
 }
 
 test('stores no profile of an attempt that is canceled or no longer the one', async () => {
