@@ -16,23 +16,27 @@ const parts: readonly Part[] = [
   ['intake', measureIntake],
 ];
 
-async function main(): Promise<void> {
+/** @returns whether every figure that must be reached was reached. */
+async function main(): Promise<boolean> {
   const { parts: wanted, options } = readOptions(process.argv.slice(2));
   const names = ['all', ...parts.map(([name]) => name)];
   const unknown = wanted.find((name) => !names.includes(name));
   if (unknown !== undefined) throw new Error(`no part ${unknown}; the parts are ${names.join(', ')}`);
   const all = wanted.length === 0 || wanted.includes('all');
   await migrate();
+  const missed: string[] = [];
   for (const [name, measure] of parts) {
     if (!all && !wanted.includes(name)) continue;
     console.log(`== ${name}`);
-    await measure(options);
+    if (!(await measure(options))) missed.push(name);
   }
+  if (missed.length > 0) console.log(`missed: ${missed.join(', ')}`);
+  return missed.length === 0;
 }
 
 main().then(
   // Sockets and ceiling processes that are still closing must not hold up the end.
-  () => process.exit(0),
+  (met) => process.exit(met ? 0 : 1),
   (error: unknown) => {
     console.error(error instanceof Error ? error.stack : error);
     process.exit(1);

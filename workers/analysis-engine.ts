@@ -66,7 +66,7 @@ export function createAnalysisEngine(options: {
     waitMs: config.POOL_WAIT_MS,
   });
   const held = new Map<string, Claim>();
-  /** Takes a job's items out of the pool that it is in. */
+  /** Takes a job's items out of the pool that it is in, from before the pool is claimed until the job is finished. */
   const drops = new Map<string, () => void>();
   let entriesInHand = 0;
   let dispatchesInHand = 0;
@@ -112,6 +112,9 @@ export function createAnalysisEngine(options: {
 
   const analyzePool = async (taken: TakenPool<Entry>): Promise<void> => {
     claiming += 1;
+    // A cancel is told as soon as the claim is committed, which may be before we hear of the claim ourselves.
+    const letGo = new Set<string>();
+    for (const { id } of taken.entries) if (!held.has(id)) drops.set(id, () => letGo.add(id));
     const claims = await untilAvailable(() => claimPool(taken), log).finally(() => {
       claiming -= 1;
     });
@@ -123,8 +126,11 @@ export function createAnalysisEngine(options: {
       held.set(claim.id, claim);
       return entry === undefined ? [] : [{ claim, entry }];
     });
-    for (const entry of waiting.values()) entry.done();
-    if (claimed.length > 0) await inferPool(taken, claimed);
+    for (const entry of waiting.values()) {
+      if (!held.has(entry.id)) drops.delete(entry.id);
+      entry.done();
+    }
+    if (claimed.length > 0) await inferPool(taken, claimed, letGo);
   };
 
   const claimPool = (taken: TakenPool<Entry>): Promise<Claim[]> =>
@@ -138,6 +144,7 @@ export function createAnalysisEngine(options: {
   const inferPool = async (
     taken: TakenPool<Entry>,
     claimed: readonly { claim: Claim; entry: Entry }[],
+    letGo: ReadonlySet<string>,
   ): Promise<void> => {
     const [first] = claimed;
     if (first === undefined) return;
@@ -147,9 +154,11 @@ export function createAnalysisEngine(options: {
     const owners = jobs.flatMap((job) => job.claim.texts.map((text, index) => ({ job, index, text })));
     const dropped = new Set<number>();
     for (const job of jobs) {
-      drops.set(job.claim.id, () => {
+      const dropJob = (): void => {
         for (const [place, owner] of owners.entries()) if (owner.job === job) dropped.add(place);
-      });
+      };
+      drops.set(job.claim.id, dropJob);
+      if (letGo.has(job.claim.id)) dropJob();
     }
     metrics.poolItems.observe({ kind }, owners.length);
     metrics.poolFlushes.inc({ kind, reason: taken.reason });

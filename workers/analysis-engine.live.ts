@@ -1,0 +1,98 @@
+// The engine on a real ledger and real models, with a hand between the two: what happens at moments that no client
+// can hit on purpose.
+
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { createPool } from '../db/client.ts';
+import { cancelJob } from '../db/job-control.ts';
+import { insertJobs } from '../db/submissions.ts';
+import { startInference } from '../models/inference.ts';
+import { createRegistry } from '../models/registry.ts';
+import { createLiveSystem, newJob } from '../scripts/live-system.ts';
+import { readConfig } from '../shared/config.ts';
+import { createLog } from '../shared/log.ts';
+import { createAnalysisEngine } from './analysis-engine.ts';
+import { createCompletionWriter } from './completion-writer.ts';
+
+const system = await createLiveSystem();
+const config = readConfig({ ...system.env });
+const log = createLog('analysis', 'silent');
+const database = createPool(system.databaseUrl, { role: 'worker', max: 3 });
+const registry = createRegistry(config.MODELS_DIR);
+const model = registry.resolve('emotion');
+if (model === undefined) throw new Error('no model of kind emotion');
+const inference = await startInference({
+  modelsDir: config.MODELS_DIR,
+  models: [model],
+  threads: 1,
+  faultInjection: false,
+  microBatchItemsMax: 8,
+  timeoutMs: 30_000,
+  onRestart: () => undefined,
+});
+test.after(async () => {
+  await inference.close();
+  await database.end();
+  await system.close();
+});
+
+test('keeps out of the model what is canceled before the worker hears that it has claimed it', async () => {
+  const { version, digest } = model;
+  const jobs = ['one', 'two', 'three'].map((text) =>
+    newJob({ modelVersion: version, modelDigest: digest, texts: [text] }),
+  );
+  const [canceled, ...others] = jobs;
+  if (canceled === undefined) return;
+  await insertJobs(system.owner, jobs);
+  // The claim is committed, its answer is on its way: here the cancel comes, and is heard first.
+  const slowLedger = new Proxy(database, {
+    get: (pool, name) =>
+      name === 'query'
+        ? async (statement: { readonly name: string; readonly text: string; readonly values: unknown[] }) => {
+            const answer = await pool.query(statement);
+            if (statement.name === 'start_jobs') await cancelFirst();
+            return answer;
+          }
+        : Reflect.get(pool, name, pool),
+  });
+  const cancelFirst = async (): Promise<void> => {
+    const moved = await cancelJob(system.owner, canceled.tenantId, canceled.id);
+    assert.is(moved?.after, 'canceling');
+    engine.drop([canceled.id]);
+  };
+  let microBatchItems = 0;
+  const engine = createAnalysisEngine({
+    config,
+    log,
+    database: slowLedger,
+    inference: {
+      ...inference,
+      predict: (pool) =>
+        inference.predict({
+          ...pool,
+          onResults: (results, microBatch, stats) => {
+            microBatchItems += microBatch.items;
+            pool.onResults(results, microBatch, stats);
+          },
+        }),
+    },
+    registry,
+    writer: createCompletionWriter({ pool: database, log, flushMs: 0, groupMax: 10, attemptsMax: 5 }),
+    worker: 'w',
+    onRoom: () => undefined,
+  });
+  await Promise.all(
+    jobs.map(({ tenantId, id, dispatchId, kind }) => {
+      const sizes = { jobIds: [id], items: [1], characters: [3] };
+      return engine.process({ tenantId, kind, modelVersion: version, ...sizes }, dispatchId ?? '');
+    }),
+  );
+  const { rows } = await system.owner.query('SELECT id, status FROM jobs ORDER BY id');
+  assert.equal(rows, [
+    { id: canceled.id, status: 'canceled' },
+    ...others.map(({ id }) => ({ id, status: 'succeeded' })),
+  ]);
+  assert.is(microBatchItems, 2);
+});
+
+test.run();
