@@ -53,6 +53,8 @@ export interface WaitingJob {
   readonly modelVersion: string;
   readonly items: number;
   readonly characters: number;
+  /** Since it was queued. */
+  readonly ageMs: number;
 }
 
 const waitingRow = z.object({
@@ -61,6 +63,7 @@ const waitingRow = z.object({
   model_version: z.string(),
   item_count: z.number(),
   character_count: z.number(),
+  age_ms: z.number(),
 });
 
 /** The oldest waiting jobs of a tenant and class, locked: another dispatcher passes them over. */
@@ -70,7 +73,8 @@ export async function lockWaiting(
 ): Promise<WaitingJob[]> {
   const { rows } = await tx.query({
     name: 'lock_waiting',
-    text: `SELECT id, kind, model_version, item_count, character_count FROM jobs
+    text: `SELECT id, kind, model_version, item_count, character_count,
+        (extract(epoch FROM now() - queued_at) * 1000)::float8 AS age_ms FROM jobs
       WHERE class = $1 AND tenant_id = $2 AND status = 'queued' AND dispatch_id IS NULL
       ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED`,
     values: [args.class, args.tenantId, args.limit],
@@ -84,6 +88,7 @@ export async function lockWaiting(
       modelVersion: row.model_version,
       items: row.item_count,
       characters: Math.max(1, row.character_count),
+      ageMs: row.age_ms,
     }));
 }
 

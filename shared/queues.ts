@@ -6,17 +6,20 @@ import { Redis } from 'ioredis';
 import { v7 } from 'uuid';
 import { z } from 'zod';
 import type { Config } from './config.ts';
-import { dispatchLimits } from './job.ts';
+import { dispatchLimits, priorities } from './job.ts';
 
-/** One queue for each kind of worker: items go through models, a profile is made of what is stored. */
-export const queueNames = ['analysis', 'profile'] as const;
+/** Of each class of analyses a queue of its own, so that no class stands behind another before a worker shares out. */
+export const analysisQueues = ['analysis-high', 'analysis-normal', 'analysis-low'] as const;
+
+/** The queues of each kind of worker: items go through models, a profile is made of what is stored. */
+export const queueNames = [...analysisQueues, 'profile'] as const;
 export type QueueName = (typeof queueNames)[number];
 
 /** The kind that takes a person's stored analyses instead of items. */
 export const profileKind = 'profile';
 
-function queueOf(kind: string): QueueName {
-  return kind === profileKind ? 'profile' : 'analysis';
+function queueOf(dispatch: Dispatch): QueueName {
+  return dispatch.kind === profileKind ? 'profile' : (analysisQueues[dispatch.class] ?? 'analysis-low');
 }
 
 /**
@@ -25,6 +28,12 @@ function queueOf(kind: string): QueueName {
  */
 export const dispatchSchema = z.object({
   tenantId: z.uuid(),
+  /** The class that it is served as: better than its jobs' own once they have waited long. */
+  class: z
+    .number()
+    .int()
+    .min(0)
+    .max(priorities.length - 1),
   kind: z.string(),
   modelVersion: z.string(),
   jobIds: z.array(z.uuid()).min(1),
@@ -70,7 +79,7 @@ export interface DispatchQueue {
   readonly add: (dispatches: readonly PlannedDispatch[]) => Promise<void>;
   /** Those of the dispatches that Redis does not hold in any state. */
   readonly missing: (dispatchIds: readonly string[]) => Promise<string[]>;
-  readonly waitingCount: (name: QueueName) => Promise<number>;
+  readonly waitingCount: (names: readonly QueueName[]) => Promise<number>;
   /** Redis' own words on itself, as `INFO` gives them. */
   readonly info: () => Promise<string>;
   readonly close: () => Promise<void>;
@@ -103,7 +112,7 @@ export function createDispatchQueue(config: Config, onError: (error: Error) => v
     add: async (dispatches) => {
       needRedis();
       for (const { name, queue } of queues) {
-        const own = dispatches.filter(({ dispatch }) => queueOf(dispatch.kind) === name);
+        const own = dispatches.filter(({ dispatch }) => queueOf(dispatch) === name);
         const jobs = own.map(({ id, dispatch }) => ({
           name: 'dispatch',
           data: dispatch,
@@ -121,8 +130,9 @@ export function createDispatchQueue(config: Config, onError: (error: Error) => v
     },
     waitingCount: async (wanted) => {
       needRedis();
-      const own = queues.find(({ name }) => name === wanted);
-      return own?.queue.getWaitingCount() ?? 0;
+      const own = queues.filter(({ name }) => wanted.includes(name));
+      const counts = await Promise.all(own.map(({ queue }) => queue.getWaitingCount()));
+      return counts.reduce((sum, count) => sum + count, 0);
     },
     info: async () => {
       needRedis();
@@ -160,9 +170,10 @@ function cutGroup(jobs: readonly DispatchableJob[]): PlannedDispatch[] {
 }
 
 function toDispatch(jobs: readonly DispatchableJob[]): PlannedDispatch {
-  const { tenantId = '', kind = '', modelVersion = '' } = jobs[0] ?? {};
+  const { tenantId = '', class: jobClass = 0, kind = '', modelVersion = '' } = jobs[0] ?? {};
   const dispatch = {
     tenantId,
+    class: jobClass,
     kind,
     modelVersion,
     jobIds: jobs.map(({ id }) => id),

@@ -13,6 +13,7 @@ import {
 import type { Inference, InferenceResult, InferenceStats, MicroBatch } from '../models/inference.ts';
 import type { Registry } from '../models/registry.ts';
 import type { Config } from '../shared/config.ts';
+import { priorities } from '../shared/job.ts';
 import type { Logger } from '../shared/log.ts';
 import { metrics } from '../shared/metrics.ts';
 import type { Dispatch } from '../shared/queues.ts';
@@ -55,8 +56,8 @@ export function createAnalysisEngine(options: {
   readonly registry: Registry;
   readonly writer: CompletionWriter;
   readonly worker: string;
-  /** Called with the number of dispatches that may be in hand. */
-  readonly onRoom: (dispatches: number) => void;
+  /** Called with the number of dispatches of a class that may be in hand. */
+  readonly onRoom: (jobClass: number, dispatches: number) => void;
 }): AnalysisEngine {
   const { config, log, database, inference, registry, writer } = options;
   const batcher = createBatcher<Entry>({
@@ -64,12 +65,13 @@ export function createAnalysisEngine(options: {
     sharedItemsMax: config.SHARED_POOL_ITEMS_MAX,
     tokensMax: config.POOL_TOKENS_MAX,
     waitMs: config.POOL_WAIT_MS,
+    classFloor: config.PRIORITY_FLOOR_PERCENT / 100,
   });
   const held = new Map<string, Claim>();
   /** Takes a job's items out of the pool that it is in, from before the pool is claimed until the job is finished. */
   const drops = new Map<string, () => void>();
   let entriesInHand = 0;
-  let dispatchesInHand = 0;
+  const dispatchesInHand = priorities.map(() => 0);
   let pools = 0;
   let claiming = 0;
   let draining = false;
@@ -96,8 +98,10 @@ export function createAnalysisEngine(options: {
     clearTimeout(timer);
     const dueAtMs = batcher.dueAtMs();
     if (dueAtMs !== undefined && idle) timer = setTimeout(pump, Math.max(1, dueAtMs - performance.now()));
-    const full = batcher.items() >= config.POOL_ITEMS_MAX;
-    options.onRoom(full ? dispatchesInHand : dispatchesInHand + 64);
+    for (const [jobClass, inHand] of dispatchesInHand.entries()) {
+      const full = batcher.items(jobClass) >= config.POOL_ITEMS_MAX;
+      options.onRoom(jobClass, full ? inHand : inHand + 64);
+    }
   };
 
   /** Lets go of a pool after an error of ours: what was not claimed is dispatched again, leases run out by themselves. */
@@ -274,7 +278,10 @@ export function createAnalysisEngine(options: {
   return {
     process: (dispatch, dispatchId) => {
       const nowMs = performance.now();
-      dispatchesInHand += 1;
+      const count = (change: 1 | -1): void => {
+        dispatchesInHand[dispatch.class] = (dispatchesInHand[dispatch.class] ?? 0) + change;
+      };
+      count(1);
       entriesInHand += dispatch.jobIds.length;
       const all = dispatch.jobIds.map(
         (id, index) =>
@@ -287,14 +294,19 @@ export function createAnalysisEngine(options: {
               resolve();
             };
             const size = { items: dispatch.items[index] ?? 1, characters: dispatch.characters[index] ?? 1 };
-            const entry = { ...size, tenantId: dispatch.tenantId, id, dispatchId, done };
+            const entry = {
+              ...size,
+              tenantId: dispatch.tenantId,
+              class: dispatch.class,
+              id,
+              dispatchId,
+              done,
+            };
             batcher.add(`${dispatch.kind}@${dispatch.modelVersion}`, entry, nowMs);
           }),
       );
       pump();
-      return Promise.all(all).then(() => {
-        dispatchesInHand -= 1;
-      });
+      return Promise.all(all).then(() => count(-1));
     },
     renew: async () => {
       if (held.size === 0) return;

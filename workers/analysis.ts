@@ -11,7 +11,7 @@ import { readConfig } from '../shared/config.ts';
 import { createLog } from '../shared/log.ts';
 import { metrics, serveMetrics } from '../shared/metrics.ts';
 import { startTicker, stopOnSignal } from '../shared/process.ts';
-import { createDispatchQueue, dispatchSchema } from '../shared/queues.ts';
+import { analysisQueues, createDispatchQueue, dispatchSchema } from '../shared/queues.ts';
 import { type AnalysisEngine, createAnalysisEngine } from './analysis-engine.ts';
 import { createCompletionWriter } from './completion-writer.ts';
 import { type Consumer, consume } from './consume.ts';
@@ -53,22 +53,24 @@ const engine: AnalysisEngine = createAnalysisEngine({
   registry,
   writer,
   worker,
-  onRoom: (dispatches) => consumer.setConcurrency(dispatches),
+  onRoom: (jobClass, dispatches) => consumers[jobClass]?.setConcurrency(dispatches),
 });
-const consumer: Consumer = consume({
-  queue: 'analysis',
-  config,
-  log,
-  read: (data) => dispatchSchema.parse(data),
-  process: engine.process,
-});
+const consumers: readonly Consumer[] = analysisQueues.map((queueName) =>
+  consume({
+    queue: queueName,
+    config,
+    log,
+    read: (data) => dispatchSchema.parse(data),
+    process: engine.process,
+  }),
+);
 
 const queue = createDispatchQueue(config, (error) => log.debug({ err: error }, 'queue connection'));
 
 let stuckSinceMs: number | undefined;
 /** True while there is work that this worker could take and does not: BullMQ has fallen silent before. */
 async function isStuck(): Promise<boolean> {
-  const idle = engine.inHand() === 0 && queue.isReady() && (await queue.waitingCount('analysis')) > 0;
+  const idle = engine.inHand() === 0 && queue.isReady() && (await queue.waitingCount(analysisQueues)) > 0;
   stuckSinceMs = idle ? (stuckSinceMs ?? performance.now()) : undefined;
   const stuckMs = stuckSinceMs === undefined ? 0 : performance.now() - stuckSinceMs;
   return Math.min(stuckMs, engine.sinceClaimMs()) > config.PROGRESS_MS;
@@ -96,13 +98,13 @@ const heartbeat = startHeartbeat({
   type: 'analysis',
   info: () => ({ worker, jobs_in_hand: engine.inHand(), models: inference.models() }),
 });
-const probes = { alive: () => true, ready: () => consumer.isConnected() };
+const probes = { alive: () => true, ready: () => consumers.every((consumer) => consumer.isConnected()) };
 const server = await serveMetrics({ host: config.HOST, port: config.METRICS_PORT, probes });
 
 stopOnSignal(log, config.DRAIN_MS, () => {
   engine.drain();
   return [
-    ['consumer', () => consumer.close(config.DRAIN_MS - 2000)],
+    ['consumers', () => Promise.all(consumers.map((consumer) => consumer.close(config.DRAIN_MS - 2000)))],
     ['progress', progress.close],
     ['leases', leases.close],
     ['cancels', cancels.close],

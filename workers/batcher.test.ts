@@ -7,16 +7,23 @@ import { createBatcher, type TakenPool } from './batcher.ts';
 
 interface Job {
   readonly tenantId: string;
+  readonly class: number;
   readonly id: number;
   readonly items: number;
   readonly characters: number;
 }
 
-const limits = { itemsMax: 10, sharedItemsMax: 4, tokensMax: 100, waitMs: 5 };
+const limits = { itemsMax: 10, sharedItemsMax: 4, tokensMax: 100, waitMs: 5, classFloor: 0.125 };
 const busy = (nowMs: number) => ({ nowMs, idleSinceMs: undefined, draining: false });
 const idle = (nowMs: number, idleSinceMs = 0) => ({ nowMs, idleSinceMs, draining: false });
 const drain = (nowMs: number) => ({ nowMs, idleSinceMs: undefined, draining: true });
-const one = (id: number, items = 1, characters = 4): Job => ({ tenantId: 'a', id, items, characters });
+const one = (id: number, items = 1, characters = 4): Job => ({
+  tenantId: 'a',
+  class: 1,
+  id,
+  items,
+  characters,
+});
 
 test('keeps a pool back while the model is busy and the pool is not full', () => {
   const batcher = createBatcher<Job>(limits);
@@ -109,9 +116,45 @@ test('puts a late tenant into the next pool, whatever its kind', () => {
   assert.equal([turn?.reason, idsOf(turn)], ['turn', [200]]);
 });
 
+const ofClass = (jobClass: number, id: number, items = 1): Job => ({ ...one(id, items), class: jobClass });
+
+test('keeps the floor of a low class under a flood of a high one, and no more', () => {
+  const batcher = createBatcher<Job>(limits);
+  let id = 0;
+  const served = [0, 0, 0];
+  for (let round = 0; round < 100; round++) {
+    while (batcher.items(0) < 10) batcher.add('k', ofClass(0, id++), round);
+    while (batcher.items(2) < 10) batcher.add('k', ofClass(2, id++, 3), round);
+    for (const { class: jobClass, items } of batcher.take(busy(round))?.entries ?? [])
+      served[jobClass] = (served[jobClass] ?? 0) + items;
+  }
+  const share = (served[2] ?? 0) / served.reduce((sum, items) => sum + items, 0);
+  assert.ok(share > 0.11 && share < 0.14, `${share} of the items were of low priority`);
+});
+
+test('makes up for what a low class had while the high one was not at hand for a moment', () => {
+  const batcher = createBatcher<Job>(limits);
+  batcher.add('k', ofClass(0, 0), 0);
+  for (let id = 1; id < 30; id++) batcher.add('k', ofClass(2, id), 0);
+  assert.is(batcher.take(busy(0))?.entries.filter((job) => job.class === 2).length, 9);
+  for (let id = 100; id < 110; id++) batcher.add('k', ofClass(0, id), 1);
+  assert.equal(batcher.take(busy(1))?.entries.filter((job) => job.class === 2).length, 0);
+});
+
+test('puts a high job into the next pool, whatever its kind, ahead of a low backlog', () => {
+  const batcher = createBatcher<Job>(limits);
+  for (let id = 0; id < 40; id++) batcher.add('k', ofClass(2, id), 0);
+  batcher.take(busy(0));
+  batcher.add('k', ofClass(0, 100), 1);
+  assert.equal(idsOf(batcher.take(busy(2)))?.[0], 100);
+  batcher.add('other', ofClass(0, 101), 3);
+  assert.equal(idsOf(batcher.take(busy(4))), [101]);
+});
+
 const added = fc.record({
   key: fc.constantFrom('a', 'b', 'c'),
   tenantId: fc.constantFrom('a', 'b'),
+  class: fc.integer({ min: 0, max: 2 }),
   items: fc.integer({ min: 1, max: 15 }),
   characters: fc.integer({ min: 1, max: 600 }),
   afterMs: fc.integer({ min: 0, max: 8 }),
@@ -134,8 +177,8 @@ test('gives each job exactly once, in order, within the limits, whatever comes',
       const keep = (pool: TakenPool<Job> | undefined, draining: boolean): boolean => {
         if (pool === undefined) return false;
         check(pool, draining);
-        for (const { tenantId, id } of pool.entries) {
-          const line = `${pool.key} ${tenantId}`;
+        for (const { tenantId, class: jobClass, id } of pool.entries) {
+          const line = `${pool.key} ${tenantId} ${jobClass}`;
           taken.set(line, [...(taken.get(line) ?? []), id]);
         }
         return true;
@@ -145,10 +188,10 @@ test('gives each job exactly once, in order, within the limits, whatever comes',
         nowMs += step.afterMs;
         batcher.add(
           step.key,
-          { tenantId: step.tenantId, id, items: step.items, characters: step.characters },
+          { tenantId: step.tenantId, class: step.class, id, items: step.items, characters: step.characters },
           nowMs,
         );
-        const line = `${step.key} ${step.tenantId}`;
+        const line = `${step.key} ${step.tenantId} ${step.class}`;
         given.set(line, [...(given.get(line) ?? []), id]);
         if (step.take === 'busy') keep(batcher.take(busy(nowMs)), false);
         if (step.take === 'idle') keep(batcher.take(idle(nowMs, nowMs - 3)), false);

@@ -1,16 +1,15 @@
 // Which jobs go to the model next, and when. Pure: the clock is an argument, and nothing here waits.
 
+import { compareRanks, createTurns, type TurnEntry, type Waiting } from './turns.ts';
+
 /** A job on its way: sized by its dispatch, so that it can be pooled before the ledger is asked for its texts. */
-export interface PoolEntry {
-  /** Tenants take turns. */
-  readonly tenantId: string;
-  readonly items: number;
+export interface PoolEntry extends TurnEntry {
   readonly characters: number;
 }
 
 /**
  * What ended a pool's wait: `full` items, `tokens` by estimate, the model becoming `idle`, the `timeout` of the wait
- * for company beside an idle model, the `turn` of a tenant while another waits for another kind, or `drain` because
+ * for company beside an idle model, the `turn` of a tenant or class while another waits for another kind, or `drain` because
  * the process is stopping.
  */
 export type FlushReason = 'full' | 'tokens' | 'idle' | 'timeout' | 'turn' | 'drain';
@@ -34,6 +33,8 @@ export interface BatcherOptions {
   readonly tokensMax: number;
   /** How long an idle model waits for company for the first job, in milliseconds. */
   readonly waitMs: number;
+  /** Share of the items that each class keeps beside better ones, 0..0.33. */
+  readonly classFloor: number;
 }
 
 export interface Batcher<Entry extends PoolEntry> {
@@ -41,52 +42,56 @@ export interface Batcher<Entry extends PoolEntry> {
   readonly add: (key: string, entry: Entry, nowMs: number) => void;
   /**
    * The next pool, if its time has come. Tenants take turns, one job each, and so do kinds: the one with the tenant
-   * whose turn was longest ago, then the one that waited longest. While several tenants wait a pool is small.
+   * whose turn was longest ago, then the one with the class that is behind its share, then the one that waited longest. While several tenants wait a pool is small.
    * While the model is busy a pool grows until it is full; when the model is about to be idle, what is there goes.
    * @param state.idleSinceMs since when the model has had next to nothing to do; undefined while it is busy
    */
   readonly take: (state: TakeState) => TakenPool<Entry> | undefined;
   /** When `take` could give a pool to an idle model without a further `add`, in the clock of `add`. */
   readonly dueAtMs: () => number | undefined;
-  /** Items that wait here. */
-  readonly items: () => number;
+  /** Items that wait here; of one class, or of all. */
+  readonly items: (jobClass?: number) => number;
 }
 
 /** English runs to about four characters a token; the exact number is the tokenizer's, later and elsewhere. */
 const charactersPerToken = 4;
 
-interface Waiting<Entry> {
-  readonly entry: Entry;
-  readonly sinceMs: number;
-}
-
 export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions): Batcher<Entry> {
   const queues = new Map<string, Waiting<Entry>[]>();
-  const turns = createTurns();
-  let items = 0;
+  const turns = createTurns({ classFloor: options.classFloor, creditItems: options.itemsMax });
+  const items = new Map<number, number>();
+  const count = (entry: PoolEntry, sign: 1 | -1): void => {
+    items.set(entry.class, (items.get(entry.class) ?? 0) + sign * entry.items);
+  };
 
   const next = (): Queue<Entry> | undefined =>
     [...queues]
-      .map(([key, waiting]) => ({ key, waiting, oldestMs: waiting[0]?.sinceMs ?? 0 }))
-      .sort((a, b) => turns.earliest(a.waiting) - turns.earliest(b.waiting) || a.oldestMs - b.oldestMs)[0];
+      .map(([key, waiting]) => ({
+        key,
+        waiting,
+        oldestMs: waiting[0]?.sinceMs ?? 0,
+        rank: turns.rank(waiting),
+      }))
+      .sort((a, b) => compareRanks(a.rank, b.rank) || a.oldestMs - b.oldestMs)[0];
 
   return {
     add: (key, entry, nowMs) => {
       const queue = queues.get(key) ?? [];
       queue.push({ entry, sinceMs: nowMs });
       queues.set(key, queue);
-      turns.enter(entry.tenantId);
-      items += entry.items;
+      turns.enter(entry);
+      count(entry, 1);
     },
     take: (state) => {
       const queue = next();
       if (queue === undefined) return undefined;
       const { key, waiting, oldestMs } = queue;
       const shared = turns.tenants() > 1;
-      const ordered = shared ? turns.order(waiting) : waiting;
+      const divided = shared || turns.classes() > 1;
+      const ordered = divided ? turns.order(waiting) : waiting;
       const itemsMax = shared ? Math.min(options.itemsMax, options.sharedItemsMax) : options.itemsMax;
       const cut = cutPool(ordered, { ...options, itemsMax });
-      const turn = shared && queues.size > 1;
+      const turn = divided && queues.size > 1;
       const reason = flushReason(cut, state, { oldestMs, waitMs: options.waitMs, turn });
       if (reason === undefined) return undefined;
       const taken = new Set(ordered.slice(0, cut.entries));
@@ -94,15 +99,18 @@ export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions):
       if (left.length === 0) queues.delete(key);
       else queues.set(key, left);
       const entries = [...taken].map(({ entry }) => entry);
-      turns.leave(entries.map(({ tenantId }) => tenantId));
-      items -= cut.items;
+      turns.leave(entries);
+      for (const entry of entries) count(entry, -1);
       return { key, entries, reason };
     },
     dueAtMs: () => {
       const queue = next();
       return queue && queue.oldestMs + options.waitMs;
     },
-    items: () => items,
+    items: (jobClass) =>
+      jobClass === undefined
+        ? [...items.values()].reduce((sum, some) => sum + some, 0)
+        : (items.get(jobClass) ?? 0),
   };
 }
 
@@ -110,45 +118,6 @@ interface Queue<Entry> {
   readonly key: string;
   readonly waiting: Waiting<Entry>[];
   readonly oldestMs: number;
-}
-
-/** Who waits with how many jobs, and whose turn was when; a tenant of whom nothing waits is forgotten. */
-function createTurns() {
-  const tenants = new Map<string, { jobs: number; lastTurn: number }>();
-  let turn = 0;
-  const lastTurnOf = (tenantId: string): number => tenants.get(tenantId)?.lastTurn ?? 0;
-  return {
-    tenants: () => tenants.size,
-    enter: (tenantId: string): void => {
-      const known = tenants.get(tenantId) ?? { jobs: 0, lastTurn: 0 };
-      tenants.set(tenantId, { ...known, jobs: known.jobs + 1 });
-    },
-    leave: (tenantIds: readonly string[]): void => {
-      turn += 1;
-      for (const tenantId of tenantIds) {
-        const jobs = (tenants.get(tenantId)?.jobs ?? 1) - 1;
-        if (jobs === 0) tenants.delete(tenantId);
-        else tenants.set(tenantId, { jobs, lastTurn: turn });
-      }
-    },
-    /** The turn that is longest ago among those who wait here. */
-    earliest: (waiting: readonly Waiting<PoolEntry>[]): number => {
-      if (tenants.size < 2) return 0;
-      return waiting.reduce((least, { entry }) => Math.min(least, lastTurnOf(entry.tenantId)), Infinity);
-    },
-    /** One job of each tenant after another, whose turn was longest ago first; the jobs of a tenant in their order. */
-    order: <Entry extends PoolEntry>(waiting: readonly Waiting<Entry>[]): Waiting<Entry>[] => {
-      const rounds = new Map<string, number>();
-      return waiting
-        .map((one) => {
-          const round = rounds.get(one.entry.tenantId) ?? 0;
-          rounds.set(one.entry.tenantId, round + 1);
-          return { one, round, lastTurn: lastTurnOf(one.entry.tenantId) };
-        })
-        .sort((a, b) => a.round - b.round || a.lastTurn - b.lastTurn)
-        .map(({ one }) => one);
-    },
-  };
 }
 
 interface Cut {

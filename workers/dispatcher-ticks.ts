@@ -83,7 +83,11 @@ export function createDispatcherTicks(options: {
         return room >= 0 || index === 0;
       });
       const dispatches = planDispatches(
-        taken.map((job) => ({ ...job, tenantId: use.tenantId, class: use.class })),
+        taken.map((job) => ({
+          ...job,
+          tenantId: use.tenantId,
+          class: Math.max(0, use.class - Math.floor(job.ageMs / config.PRIORITY_AGE_MS)),
+        })),
       );
       const marks = dispatches.flatMap(({ id, dispatch }) =>
         dispatch.jobIds.map((jobId) => ({ id: jobId, dispatchId: id })),

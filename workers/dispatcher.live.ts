@@ -89,6 +89,18 @@ test('fills the window of a tenant and no more', async () => {
   );
 });
 
+test('hands over as one class better what has waited long, and leaves its own class as it is', async () => {
+  const long = new Date(Date.now() - config.PRIORITY_AGE_MS - 1000).toISOString();
+  await insert(1, { class: 2 });
+  await insert(1, { class: 2, createdAt: long });
+  await ticks.topUp();
+  const waiting = await Promise.all(
+    ['high', 'normal', 'low'].map((name) => redis.llen(`${config.QUEUE_PREFIX}:analysis-${name}:wait`)),
+  );
+  assert.equal(waiting, [0, 1, 1]);
+  assert.equal(await ask('SELECT DISTINCT class FROM jobs'), [{ class: 2 }]);
+});
+
 test('tops up what was finished', async () => {
   await insert(300);
   await ticks.topUp();
