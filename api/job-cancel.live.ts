@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createLiveSystem, until } from '../scripts/live-system.ts';
+import { readConfig } from '../shared/config.ts';
 import { type JobView, jobViewSchema } from './job-view.ts';
 
 const system = await createLiveSystem({ FAULT_INJECTION: 'true', FLUSH_MS: '20', POOL_ITEMS_MAX: '100' });
@@ -37,6 +38,14 @@ async function countOf(sql: string, values: unknown[] = []): Promise<number> {
   );
   return rows[0]?.count ?? -1;
 }
+
+test('has connections open on which a cancel was planned before the first one comes', async () => {
+  const prepared = () =>
+    countOf(`pg_stat_activity WHERE datname = current_database() AND query LIKE '%cancel_requested_at = now()%'
+      AND pid <> pg_backend_pid()`);
+  const { DATABASE_POOL_MAX } = readConfig();
+  await until('the connections', async () => ((await prepared()) === DATABASE_POOL_MAX ? true : undefined));
+});
 
 test('ends a job that no worker has at once, and wakes who waits for it', async () => {
   const job = await submit(['Later'], { ...later(), store_input: false });

@@ -16,6 +16,7 @@ import { createIntake } from './intake.ts';
 import { createJobLoader } from './job-loader.ts';
 import { createQuota } from './quota.ts';
 import { createJobWatcher } from './wait.ts';
+import { warmUp } from './warm-up.ts';
 
 const config = readConfig();
 const log = createLog('api', config.LOG_LEVEL);
@@ -30,9 +31,11 @@ const recorders = createPool(url, {
 });
 const system = createPool(url, { role: 'worker', max: 2, ...patience });
 const changers = createPool(url, { role: 'worker', max: config.DATABASE_POOL_MAX, ...patience });
-
 const keyReaders = createPool(url, { role: 'intake', max: 2, ...patience });
 
+void warmUp({ readers, recorders, changers }).catch((error: unknown) =>
+  log.warn({ err: error }, 'the first connections failed'),
+);
 const registry = createRegistry(config.MODELS_DIR);
 const queue = createDispatchQueue(config, (error) => log.debug({ err: error }, 'queue connection'));
 const enqueuer = createEnqueuer({ config, log, database: system, queue });

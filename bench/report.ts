@@ -84,6 +84,12 @@ export function median(values: readonly number[]): number {
   return (low + high) / 2;
 }
 
+/** The value that `part` (0..1) of the values do not exceed, by nearest rank. NaN of none. */
+export function quantile(values: readonly number[], part: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)] ?? Number.NaN;
+}
+
 export function round(value: number, digits: number): number {
   return Number(value.toFixed(digits));
 }

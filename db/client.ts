@@ -35,6 +35,9 @@ const pointLookups = {
   plan_cache_mode: 'force_generic_plan',
 };
 
+// What a tenant reads is named and sent again and again, but the best plan of a page or a graph depends on the values.
+const customPlans = { plan_cache_mode: 'force_custom_plan' };
+
 /**
  * A pool whose every connection has the role's rights and no more.
  * Errors of idle connections are dropped: the next query reports them.
@@ -44,6 +47,7 @@ export function createPool(url: string, options: PoolOptions): Pool {
   const settings = {
     ...(options.role === 'owner' ? {} : { role: `soma_${options.role}` }),
     ...(options.role === 'intake' || options.role === 'worker' ? pointLookups : {}),
+    ...(options.role === 'reader' ? customPlans : {}),
     statement_timeout: statementTimeoutMs,
     lock_timeout: options.lockTimeoutMs ?? 10_000,
     idle_in_transaction_session_timeout: 60_000,
@@ -52,6 +56,8 @@ export function createPool(url: string, options: PoolOptions): Pool {
     connectionString: url,
     max: options.max,
     connectionTimeoutMillis: options.connectTimeoutMs ?? 5000,
+    // Kept while idle: a connection's first statement costs many times the next ones (api/warm-up.ts).
+    idleTimeoutMillis: 0,
     query_timeout: statementTimeoutMs + 300,
     keepAlive: true,
     options: Object.entries(settings)
@@ -80,6 +86,9 @@ export async function inTransaction<T>(pool: Pool, work: (tx: pg.PoolClient) => 
   }
 }
 
+/** What a connection of a reader is set to: nothing but `asTenant` sets it. */
+const readers = new WeakMap<pg.PoolClient, { readonly reader: Reader; tenantId: string | undefined }>();
+
 /** Runs `read` as the reader of one tenant: row-level security hides all other rows. */
 export async function asTenant<T>(
   pool: Pool,
@@ -88,12 +97,18 @@ export async function asTenant<T>(
 ): Promise<T> {
   const client = await pool.connect();
   try {
-    await client.query({
-      name: 'as_tenant',
-      text: `SELECT set_config('app.tenant', $1, false)`,
-      values: [tenantId],
-    });
-    const result = await read(drizzle(client, { schema }));
+    const own = readers.get(client) ?? { reader: drizzle(client, { schema }), tenantId: undefined };
+    readers.set(client, own);
+    if (own.tenantId !== tenantId) {
+      own.tenantId = undefined;
+      await client.query({
+        name: 'as_tenant',
+        text: `SELECT set_config('app.tenant', $1, false)`,
+        values: [tenantId],
+      });
+      own.tenantId = tenantId;
+    }
+    const result = await read(own.reader);
     client.release();
     return result;
   } catch (error) {

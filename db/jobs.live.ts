@@ -266,8 +266,9 @@ test('shows a reader the rows of its tenant and no others', async () => {
     listJobs(reader, otherTenant, [mine.id, theirs.id]),
   );
   assert.is(seen.size, 0);
+  const stranger = createPool(system.databaseUrl, { role: 'reader', max: 1 });
   for (const table of ['jobs', 'items', 'analyses', 'job_events']) {
-    const client = await pools.reader.connect();
+    const client = await stranger.connect();
     await client.query(`SELECT set_config('app.tenant', $1, false)`, [defaultTenantId]);
     const { rows } = await client.query(
       `SELECT count(*)::integer AS count FROM ${table} WHERE tenant_id = $1`,
@@ -278,6 +279,38 @@ test('shows a reader the rows of its tenant and no others', async () => {
     client.release();
     assert.equal([rows, none.rowCount], [[{ count: 0 }], 0], table);
   }
+  await stranger.end();
+});
+
+test('shows each tenant its own rows when they read by turns over one connection', async () => {
+  const pool = createPool(system.databaseUrl, { role: 'reader', max: 1 });
+  const [mine, theirs] = [await insert(), await insert({ tenantId: otherTenant })];
+  const both = [mine.id, theirs.id];
+  for (const [tenantId, own] of [
+    [defaultTenantId, mine],
+    [otherTenant, theirs],
+    [defaultTenantId, mine],
+  ] as const) {
+    const seen = await asTenant(
+      pool,
+      tenantId,
+      async (reader) =>
+        [
+          await listJobs(reader, tenantId, both),
+          await reader.select({ id: schema.jobs.id }).from(schema.jobs),
+        ] as const,
+    );
+    assert.equal([...seen[0].keys()], [own.id]);
+    assert.is(
+      seen[1].some(({ id }) => id === own.id),
+      true,
+    );
+    assert.is(
+      seen[1].some(({ id }) => id !== own.id && both.includes(id)),
+      false,
+    );
+  }
+  await pool.end();
 });
 
 test('lets no role do more than its work', async () => {

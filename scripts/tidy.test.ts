@@ -64,7 +64,7 @@ const liveTestsMayImport = [
 
 function isAllowed(source: SourceFile, path: string): boolean {
   const own = `${source.room}/`;
-  const live = /\.(live|fault)\.ts$|^bench\/faults\/|^bench\/graph\.ts$/.test(source.path)
+  const live = /\.(live|fault)\.ts$|^bench\/faults\/|^bench\/(graph|ledger)\.ts$/.test(source.path)
     ? liveTestsMayImport
     : [];
   return [own, ...(mayImport[source.room] ?? []), ...live].some((entry) =>

@@ -1,0 +1,30 @@
+// The first statement on a connection costs many times the next: it is opened, the catalogue is read, the statement is
+// planned. A client that comes first, or ten that come at once, would wait for that; so it is done before they come.
+
+import { asTenant, type Pool } from '../db/client.ts';
+import { cancelJob } from '../db/job-control.ts';
+import { listJobs } from '../db/jobs.ts';
+import { insertJobs } from '../db/submissions.ts';
+
+/** The id of no job and of no tenant. */
+const nobody = '00000000-0000-0000-0000-000000000000';
+
+/** Opens every connection of these pools and runs on each, for nobody, the statement that it is there for. */
+export async function warmUp(pools: {
+  readonly readers: Pool;
+  readonly recorders: Pool;
+  readonly changers: Pool;
+}): Promise<void> {
+  const { readers, recorders, changers } = pools;
+  const read = () => asTenant(readers, nobody, (reader) => listJobs(reader, nobody, [nobody]));
+  await Promise.all([
+    ...onEach(readers, read),
+    ...onEach(recorders, () => insertJobs(recorders, [])),
+    ...onEach(changers, () => cancelJob(changers, nobody, nobody)),
+  ]);
+}
+
+/** As many at once as the pool has connections, so that each gets one of its own. */
+function onEach(pool: Pool, work: () => Promise<unknown>): Promise<unknown>[] {
+  return Array.from({ length: pool.options.max }, work);
+}
