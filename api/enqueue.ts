@@ -5,16 +5,13 @@ import type { Pool } from '../db/client.ts';
 import { listWindow } from '../db/dispatch.ts';
 import type { NewJob } from '../db/submissions.ts';
 import { listProcesses } from '../db/processes.ts';
+import { listItemsInFlightMax } from '../db/tenant-settings.ts';
 import type { Config } from '../shared/config.ts';
 import type { Logger } from '../shared/log.ts';
 import { metrics } from '../shared/metrics.ts';
 import { startTicker } from '../shared/process.ts';
-import {
-  type DispatchQueue,
-  type PlannedDispatch,
-  planDispatches,
-  windowItemsMax,
-} from '../shared/queues.ts';
+import { type DispatchQueue, type PlannedDispatch, planDispatches } from '../shared/queues.ts';
+import { createWindow } from '../shared/window.ts';
 
 export interface Enqueuer {
   /** Plans dispatches for those jobs that fit in the window now; the others wait in the ledger. */
@@ -32,37 +29,32 @@ export function createEnqueuer(options: {
   readonly queue: DispatchQueue;
 }): Enqueuer {
   const { config, log, database, queue } = options;
-  let used = new Map<string, { items: number; waiting: boolean }>();
-  let tenants = new Set<string>();
   let workers = 1;
+  let limits: ReadonlyMap<string, number> = new Map();
+  let window = createWindow(config, { uses: [], workers, limits });
 
   const refresh = async (): Promise<void> => {
     const uses = await listWindow(database);
-    used = new Map(
-      uses.map((use) => [`${use.tenantId} ${use.class}`, { items: use.items, waiting: use.waiting }]),
-    );
-    tenants = new Set(uses.map(({ tenantId }) => tenantId));
+    window = createWindow(config, { uses, workers, limits });
   };
-  const countWorkers = async (): Promise<void> => {
+  const learn = async (): Promise<void> => {
     const alive = await listProcesses(database);
     workers = Math.max(1, alive.filter(({ type }) => type === 'analysis').length);
+    limits = await listItemsInFlightMax(database);
   };
   const tickers = [
     startTicker('window', 2 * config.DISPATCH_TICK_MS, log, refresh),
-    startTicker('workers', 2000, log, countWorkers),
+    startTicker('workers', 2000, log, learn),
   ];
 
   const fits = (job: NewJob): boolean => {
     if (job.status !== 'queued') return false;
-    const key = `${job.tenantId} ${job.class}`;
-    const use = used.get(key) ?? { items: 0, waiting: false };
-    used.set(key, use);
-    tenants.add(job.tenantId);
-    if (use.waiting || use.items >= windowItemsMax(config, workers, tenants.size)) {
-      use.waiting = true;
+    const { tenantId, class: jobClass } = job;
+    if (window.waiting(tenantId, jobClass) || !window.fits(tenantId, jobClass, sizeOf(job))) {
+      window.wait(tenantId, jobClass);
       return false;
     }
-    use.items += sizeOf(job);
+    window.add(tenantId, jobClass, sizeOf(job));
     return true;
   };
 

@@ -46,6 +46,30 @@ const stream = (job: JobView, last = '', signal: AbortSignal = AbortSignal.timeo
   });
 const idsIn = (text: string): number[] => [...text.matchAll(/^id: (\d+)$/gm)].map(([, id]) => Number(id));
 
+test('accounts for every millisecond of a job that was tried twice', async () => {
+  const job = await submit();
+  const claim = await start(job);
+  await delay(20);
+  await retryJobs(database, [claim], retryArgs);
+  await delay(20);
+  const again = await start(job);
+  await delay(20);
+  await complete(again);
+  const { timing_ms: timing, attempts } = jobViewSchema.parse(
+    await (await fetch(`${api.address}${job.links.self}`)).json(),
+  );
+  const [first, second] = attempts.map((attempt) => attempt.timing_ms);
+  if (!timing || !first || !second) throw new Error('a timing is missing');
+  const { total, ...stages } = timing;
+  assert.is(
+    Object.values(stages).reduce((a, b) => a + b, 0),
+    total,
+  );
+  assert.is(first.total + second.total, total);
+  assert.is(first.total + second.queue, timing.queue);
+  assert.ok(first.run >= 20 && second.queue >= 20 && second.run >= 20);
+});
+
 test('tells each step as it happens, and ends with the job', async () => {
   const job = await submit();
   const response = await stream(job);

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { AnalysisRow, JobRow } from '../db/jobs.ts';
 import type { NewJob } from '../db/submissions.ts';
 import { formatJobId, isTerminal, jobStatuses, priorities } from '../shared/job.ts';
+import { timeAttempts, toTimeline } from './timeline.ts';
 
 const moment = z.iso.datetime();
 const itemErrorSchema = z.object({ code: z.string(), detail: z.string() });
@@ -47,20 +48,24 @@ export const jobViewSchema = z.object({
       worker: z.string(),
       outcome: z.string().optional(),
       error: itemErrorSchema.optional(),
+      timing_ms: z
+        .object({ queue: z.int(), run: z.int(), total: z.int() })
+        .optional()
+        .describe('Waited since the attempt before, and in the hands of the worker'),
     }),
   ),
   counts: z.object({ total: z.int(), succeeded: z.int(), failed: z.int() }),
   timing_ms: z
     .object({
-      queue: z.number(),
-      batch_wait: z.number(),
-      tokenize: z.number(),
-      inference: z.number(),
-      persist: z.number(),
-      total: z.number(),
+      queue: z.int().describe('Waiting, backing off, and the attempts before the last'),
+      batch_wait: z.int(),
+      tokenize: z.int(),
+      inference: z.int(),
+      persist: z.int(),
+      total: z.int().describe('ended_at - created_at: the sum of the others'),
     })
     .nullable()
-    .describe('The stages add up to total'),
+    .describe('Null until the job has ended'),
   execution: z
     .object({
       attempt: z.int(),
@@ -107,7 +112,9 @@ const attemptsSchema = z.array(
   }),
 );
 const metadataSchema = jobViewSchema.shape.metadata;
-const timingSchema = jobViewSchema.shape.timing_ms;
+const stagesSchema = z
+  .object({ batch_wait: z.number(), tokenize: z.number(), inference: z.number() })
+  .nullable();
 const executionSchema = jobViewSchema.shape.execution;
 const errorSchema = itemErrorSchema.nullable();
 const statusSchema = z.enum(jobStatuses);
@@ -116,6 +123,7 @@ const statusSchema = z.enum(jobStatuses);
 export function toJobView(job: JobRow, analyses: readonly AnalysisRow[]): JobView {
   const status = statusSchema.parse(job.status);
   const id = formatJobId(job.id);
+  const attempts = attemptsSchema.parse(job.attempts);
   return {
     id,
     object: 'job',
@@ -136,9 +144,9 @@ export function toJobView(job: JobRow, analyses: readonly AnalysisRow[]): JobVie
     deadline_at: toMoment(job.deadlineAt),
     expires_at: job.expiresAt.toISOString(),
     retry_of: job.retryOf === null ? null : formatJobId(job.retryOf),
-    attempts: attemptsSchema.parse(job.attempts),
+    attempts: timeAttempts(job.createdAt, attempts),
     counts: { total: job.itemCount, succeeded: job.succeededCount, failed: job.failedCount },
-    timing_ms: timingSchema.parse(job.timing),
+    timing_ms: toTimeline(job, attempts, stagesSchema.parse(job.timing)),
     execution: executionSchema.parse(job.execution),
     error: errorSchema.parse(job.error),
     result: isTerminal(status) && analyses.length > 0 ? { items: analyses.map(toItemView) } : null,

@@ -117,7 +117,7 @@ export interface StatedFact extends Fact {
   readonly ordinal: number;
 }
 
-/** A finished attempt. `timing` holds the worker's stages in milliseconds; queue, persist and total are added here. */
+/** A finished attempt. `timing` holds the worker's stages in milliseconds; the view adds the others (api/timeline.ts). */
 export interface Completion {
   readonly tenantId: string;
   readonly id: string;
@@ -133,7 +133,6 @@ export interface Completion {
 }
 
 // A job that was canceled or erased meanwhile ends as canceled and keeps no result.
-// queue + batch_wait + tokenize + inference + persist = total, all on the database's clock but for the worker's stages.
 const completeJobsSql = `
 WITH input AS MATERIALIZED (
   SELECT * FROM json_to_recordset($1) AS x("tenantId" uuid, id uuid, attempt integer, kind text, "modelVersion" text,
@@ -143,7 +142,7 @@ WITH input AS MATERIALIZED (
       SELECT 1 FROM erasures e WHERE e.tenant_id = j.tenant_id AND e.user_id = x."userId"
         AND e.requested_at >= j.created_at) OR EXISTS (
       SELECT 1 FROM erasures e WHERE e.tenant_id = j.tenant_id AND e.job_id = j.id) AS erased,
-    (j.attempts->-1->>'started_at')::timestamptz AS claimed_at, clock_timestamp() AS ended_at
+    clock_timestamp() AS ended_at
   FROM jobs j JOIN input x ON j.tenant_id = x."tenantId" AND j.id = x.id AND j.attempt = x.attempt
   WHERE j.status IN ('processing', 'canceling') ORDER BY j.id FOR UPDATE OF j
 ), verdict AS MATERIALIZED (
@@ -161,11 +160,7 @@ WITH input AS MATERIALIZED (
     error = CASE WHEN v.status = 'failed' THEN v.error END, execution = v.execution,
     attempts = jsonb_set(j.attempts, ARRAY[(jsonb_array_length(j.attempts) - 1)::text],
       (j.attempts->-1) || jsonb_build_object('ended_at', v.ended_at, 'outcome', v.status)),
-    timing = v.timing || jsonb_build_object(
-      'queue', round(extract(epoch FROM v.claimed_at - j.created_at) * 1000, 3),
-      'persist', round(extract(epoch FROM v.ended_at - v.claimed_at) * 1000
-        - (v.timing->>'batch_wait')::numeric - (v.timing->>'tokenize')::numeric - (v.timing->>'inference')::numeric, 3),
-      'total', round(extract(epoch FROM v.ended_at - j.created_at) * 1000, 3))
+    timing = v.timing
   FROM verdict v WHERE j.tenant_id = v.tenant_id AND j.id = v.id
   RETURNING j.tenant_id, j.id, j.status, j.event_sequence, j.ended_at, j.store_input, j.created_at
 ), stored AS (

@@ -3,17 +3,10 @@
 // they fill it.
 
 import { z } from 'zod';
+import type { WindowUse } from '../shared/window.ts';
 import { inTransaction, type Pool, type Tx } from './client.ts';
 import { eraseFacts } from './facts.ts';
 import { jobsChannel, progressChannel } from './jobs.ts';
-
-/** A tenant's work of one class: items in the window, and whether jobs wait in the ledger for room. */
-export interface WindowUse {
-  readonly tenantId: string;
-  readonly class: number;
-  readonly items: number;
-  readonly waiting: boolean;
-}
 
 /**
  * The (class, tenant) pairs with jobs that wait, as the common table `pairs` of a WITH RECURSIVE: found by skipping from

@@ -179,15 +179,6 @@ test('keeps no result of what was erased meanwhile', async () => {
   assert.equal([(await look(job))?.analyses.length, (await look(ofUser))?.job.statusReason], [0, 'erased']);
 });
 
-test('keeps stages that add up to the total', async () => {
-  const job = await insert();
-  await completeJobs(pools.worker, [finished(await mustClaim(job))]);
-  const timing = Object.entries((await look(job))?.job.timing ?? {});
-  const sum = timing.reduce((all, [name, ms]) => (name === 'total' ? all : all + Number(ms)), 0);
-  const total = Number(timing.find(([name]) => name === 'total')?.[1]);
-  assert.ok(Math.abs(sum - total) < 0.002, `${sum} is not ${total}`);
-});
-
 test('records a group whole or not at all', async () => {
   const good = newJob();
   const bad = newJob({ class: 9 });

@@ -23,6 +23,7 @@ export const tenants = pgTable('tenants', {
   createdAt: moment('created_at').notNull(),
   tier: text('tier').notNull(),
   anomalyFlags: boolean('anomaly_flags').notNull(),
+  itemsInFlightMax: integer('items_in_flight_max'),
 });
 
 export const apiKeys = pgTable('api_keys', {

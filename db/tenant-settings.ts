@@ -1,6 +1,7 @@
 // What a tenant has asked for.
 
 import { z } from 'zod';
+import { tierItemsInFlightMax, tiers } from '../shared/tenant.ts';
 import type { Tx } from './client.ts';
 
 /** Whether the tenant wants unusual values of a person's history flagged. False for a tenant that is not there. */
@@ -18,6 +19,29 @@ export async function setAnomalyFlags(tx: Tx, name: string, wanted: boolean): Pr
   const { rowCount } = await tx.query('UPDATE tenants SET anomaly_flags = $2 WHERE name = $1', [
     name,
     wanted,
+  ]);
+  return rowCount === 1;
+}
+
+/** Items that each tenant may have in flight: its own limit, or its tier's. */
+export async function listItemsInFlightMax(tx: Tx): Promise<Map<string, number>> {
+  const { rows } = await tx.query({
+    name: 'list_items_in_flight_max',
+    text: 'SELECT id, tier, items_in_flight_max AS own FROM tenants',
+  });
+  return new Map(
+    z
+      .array(z.object({ id: z.string(), tier: z.enum(tiers), own: z.number().nullable() }))
+      .parse(rows)
+      .map(({ id, tier, own }) => [id, own ?? tierItemsInFlightMax[tier]]),
+  );
+}
+
+/** Needs the owner's rights. @param max null for what the tier has @returns false if there is no tenant of that name */
+export async function setItemsInFlightMax(tx: Tx, name: string, max: number | null): Promise<boolean> {
+  const { rowCount } = await tx.query('UPDATE tenants SET items_in_flight_max = $2 WHERE name = $1', [
+    name,
+    max,
   ]);
   return rowCount === 1;
 }

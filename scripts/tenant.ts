@@ -1,28 +1,52 @@
-// `npm run tenant -- <name> --anomaly-flags on|off`: whether a tenant's histories flag unusual values.
+// `npm run tenant -- <name>`: whether a tenant's histories flag unusual values (`--anomaly-flags on|off`), and how many
+// of its items may be in flight (`--in-flight <items>|tier`).
 
 import { parseArgs } from 'node:util';
-import { createPool } from '../db/client.ts';
-import { setAnomalyFlags } from '../db/tenant-settings.ts';
+import { z } from 'zod';
+import { createPool, type Pool } from '../db/client.ts';
+import { setAnomalyFlags, setItemsInFlightMax } from '../db/tenant-settings.ts';
 import { readConfig } from '../shared/config.ts';
 import { describeError } from './describe-error.ts';
 import { loadEnvFile } from './load-env-file.ts';
 
-const usage = 'usage: npm run tenant -- <name> --anomaly-flags on|off';
+const usage = 'usage: npm run tenant -- <name> [--anomaly-flags on|off] [--in-flight <items>|tier]';
+
+const settingsSchema = z.strictObject({
+  'anomaly-flags': z.enum(['on', 'off']).optional(),
+  'in-flight': z.union([z.literal('tier'), z.coerce.number().int().min(1).max(1_000_000)]).optional(),
+});
 
 async function main(): Promise<string> {
-  const options = { 'anomaly-flags': { type: 'string' } } as const;
+  const text = { type: 'string' } as const;
+  const options = { 'anomaly-flags': text, 'in-flight': text };
   const { values, positionals } = parseArgs({ options, allowPositionals: true });
   const [name] = positionals;
-  const wanted = values['anomaly-flags'];
-  if (name === undefined || (wanted !== 'on' && wanted !== 'off')) throw new Error(usage);
+  const settings = settingsSchema.safeParse(values);
+  if (name === undefined || !settings.success || Object.keys(values).length === 0) throw new Error(usage);
   loadEnvFile();
   const pool = createPool(readConfig().DATABASE_URL, { role: 'owner', max: 1 });
   try {
-    if (!(await setAnomalyFlags(pool, name, wanted === 'on'))) throw new Error(`there is no tenant ${name}`);
-    return `anomaly flags of ${name} are ${wanted}`;
+    return (await apply(pool, name, settings.data)).join('\n');
   } finally {
     await pool.end();
   }
+}
+
+async function apply(pool: Pool, name: string, settings: z.infer<typeof settingsSchema>): Promise<string[]> {
+  const { 'anomaly-flags': flags, 'in-flight': inFlight } = settings;
+  const done: string[] = [];
+  const missing = new Error(`there is no tenant ${name}`);
+  if (flags !== undefined) {
+    if (!(await setAnomalyFlags(pool, name, flags === 'on'))) throw missing;
+    done.push(`anomaly flags of ${name} are ${flags}`);
+  }
+  if (inFlight !== undefined) {
+    if (!(await setItemsInFlightMax(pool, name, inFlight === 'tier' ? null : inFlight))) throw missing;
+    done.push(
+      `items of ${name} in flight: ${inFlight === 'tier' ? 'as its tier has' : `at most ${inFlight}`}`,
+    );
+  }
+  return done;
 }
 
 try {

@@ -4,9 +4,8 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { v7 } from 'uuid';
-import { readConfig } from './config.ts';
 import { dispatchLimits } from './job.ts';
-import { type DispatchableJob, dispatchSchema, planDispatches, windowItemsMax } from './queues.ts';
+import { type DispatchableJob, dispatchSchema, planDispatches } from './queues.ts';
 
 const tenants = ['00000000-0000-7000-8000-00000000000a', '00000000-0000-7000-8000-00000000000b'] as const;
 
@@ -77,12 +76,6 @@ test('keeps every job once, in order, with its own kind and size, within the lim
     }),
     { seed: 1, numRuns: 100 },
   );
-});
-
-test('sizes the window by the workers there are', () => {
-  const config = readConfig({ POOL_ITEMS_MAX: '10', WINDOW_POOLS_PER_WORKER: '3' });
-  assert.is(windowItemsMax(config, 4, 1), 120);
-  assert.is(windowItemsMax({ ...config, SHARED_POOL_ITEMS_MAX: 5 }, 4, 2), 60);
 });
 
 test.run();

@@ -60,13 +60,6 @@ export interface DispatchableJob {
   readonly characters: number;
 }
 
-/** Items of one tenant and class that may be in Redis or in a worker's hands; fewer while `tenants` share the workers. */
-export function windowItemsMax(config: Config, workers: number, tenants: number): number {
-  const pool =
-    tenants > 1 ? Math.min(config.POOL_ITEMS_MAX, config.SHARED_POOL_ITEMS_MAX) : config.POOL_ITEMS_MAX;
-  return pool * config.WINDOW_POOLS_PER_WORKER * workers;
-}
-
 /** Groups jobs, in their order, into as few dispatches as the limits allow. */
 export function planDispatches(jobs: readonly DispatchableJob[]): PlannedDispatch[] {
   return [...groupBy(jobs, dispatchKey).values()].flatMap(cutGroup);

@@ -1,4 +1,5 @@
-// What a tenant's tier allows: requests and items in a window. The API enforces it and scripts/keys.ts offers it.
+// What a tenant's tier allows: requests and items in a window of time, which the API enforces, and items in flight, which
+// the intake and the dispatcher do.
 
 export const tiers = ['free', 'standard', 'premium'] as const;
 export type Tier = (typeof tiers)[number];
@@ -21,4 +22,11 @@ export const tierAllowances: Readonly<Record<Tier, Readonly<Record<AllowanceName
     requests: { limit: 300, windowSeconds: 60 },
     items: { limit: 1_000_000, windowSeconds: 86_400 },
   },
+};
+
+/** Items in Redis or in a worker's hands at once; a tenant may have a limit of its own instead. */
+export const tierItemsInFlightMax: Readonly<Record<Tier, number>> = {
+  free: 128,
+  standard: 512,
+  premium: 8192,
 };

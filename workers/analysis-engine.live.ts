@@ -84,7 +84,7 @@ test('keeps out of the model what is canceled before the worker hears that it ha
   await Promise.all(
     jobs.map(({ tenantId, id, dispatchId, kind }) => {
       const sizes = { jobIds: [id], items: [1], characters: [3] };
-      return engine.process({ tenantId, kind, modelVersion: version, ...sizes }, dispatchId ?? '');
+      return engine.process({ tenantId, class: 1, kind, modelVersion: version, ...sizes }, dispatchId ?? '');
     }),
   );
   const { rows } = await system.owner.query('SELECT id, status FROM jobs ORDER BY id');

@@ -15,20 +15,17 @@ import {
   pruneJobs,
   queueDue,
   undispatch,
-  type WindowUse,
+  type WaitingJob,
 } from '../db/dispatch.ts';
 import { retryJobs } from '../db/attempts.ts';
 import { listProcesses, pruneProcesses } from '../db/processes.ts';
+import { listItemsInFlightMax } from '../db/tenant-settings.ts';
 import type { Config } from '../shared/config.ts';
 import { dispatchLimits, priorities } from '../shared/job.ts';
 import type { Logger } from '../shared/log.ts';
 import { metrics } from '../shared/metrics.ts';
-import {
-  type DispatchQueue,
-  type PlannedDispatch,
-  planDispatches,
-  windowItemsMax,
-} from '../shared/queues.ts';
+import { type DispatchQueue, type PlannedDispatch, planDispatches } from '../shared/queues.ts';
+import { createWindow, type Window, type WindowUse } from '../shared/window.ts';
 
 export interface DispatcherTicks {
   readonly topUp: () => Promise<void>;
@@ -56,32 +53,27 @@ export function createDispatcherTicks(options: {
 }): DispatcherTicks {
   const { config, log, database, owner, queue } = options;
   let workers = 1;
+  let limits: ReadonlyMap<string, number> = new Map();
 
   /** Hands over up to one dispatch of each tenant and class that has room, then looks again: round robin. */
   const topUp = async (): Promise<void> => {
     if (!queue.isReady()) return;
     const uses = await listWindow(database);
-    const windowItems = windowItemsMax(config, workers, new Set(uses.map(({ tenantId }) => tenantId)).size);
-    let open = uses.filter((use) => use.waiting && use.items < windowItems);
+    const window = createWindow(config, { uses, workers, limits });
+    let open = uses.filter(({ waiting }) => waiting);
     while (open.length > 0) {
       const moved = [];
-      for (const use of open) {
-        const items = await dispatchSome(use, Math.min(dispatchLimits.itemsMax, windowItems - use.items));
-        if (items > 0 && use.items + items < windowItems) moved.push({ ...use, items: use.items + items });
-      }
+      for (const use of open) if (await dispatchSome(use, window)) moved.push(use);
       open = moved;
     }
   };
 
   /** The ledger first, then Redis: a crash between the two leaves a dispatch that the reconciler misses in Redis. */
-  const dispatchSome = async (use: WindowUse, itemsMax: number): Promise<number> => {
+  const dispatchSome = async (use: WindowUse, window: Window): Promise<boolean> => {
+    if (!window.fits(use.tenantId, use.class, 1)) return false;
     const planned = await inTransaction(database, async (tx): Promise<PlannedDispatch[]> => {
-      const waiting = await lockWaiting(tx, { ...use, limit: Math.min(dispatchLimits.jobsMax, itemsMax) });
-      let room = itemsMax;
-      const taken = waiting.filter((job, index) => {
-        room -= job.items;
-        return room >= 0 || index === 0;
-      });
+      const waiting = await lockWaiting(tx, { ...use, limit: dispatchLimits.jobsMax });
+      const taken = takeWhatFits(waiting, use, window);
       const dispatches = planDispatches(
         taken.map((job) => ({
           ...job,
@@ -95,13 +87,13 @@ export function createDispatcherTicks(options: {
       if (marks.length > 0) await markDispatched(tx, use.tenantId, marks);
       return dispatches;
     });
-    if (planned.length === 0) return 0;
+    if (planned.length === 0) return false;
     await queue.add(planned);
     metrics.dispatched.inc(
       { by: 'dispatcher' },
       planned.reduce((sum, { dispatch }) => sum + dispatch.jobIds.length, 0),
     );
-    return planned.reduce((sum, { dispatch }) => sum + dispatch.items.reduce((a, b) => a + b, 0), 0);
+    return true;
   };
 
   return {
@@ -139,6 +131,7 @@ export function createDispatcherTicks(options: {
     measure: async () => {
       const alive = await listProcesses(database);
       workers = Math.max(1, alive.filter(({ type }) => type === 'analysis').length);
+      limits = await listItemsInFlightMax(database);
       const measured = new Map((await measureQueue(database)).map((row) => [row.class, row]));
       priorities.forEach((name, index) => {
         const row = measured.get(index);
@@ -159,6 +152,20 @@ export function createDispatcherTicks(options: {
     },
     partitions: () => ensurePartitions(owner),
   };
+}
+
+/** The first of the waiting jobs that the window has room for, up to one dispatch. */
+function takeWhatFits(waiting: readonly WaitingJob[], use: WindowUse, window: Window): WaitingJob[] {
+  const taken: WaitingJob[] = [];
+  let items = 0;
+  for (const job of waiting) {
+    const whole = taken.length > 0 && items + job.items > dispatchLimits.itemsMax;
+    if (whole || !window.fits(use.tenantId, use.class, job.items)) break;
+    window.add(use.tenantId, use.class, job.items);
+    taken.push(job);
+    items += job.items;
+  }
+  return taken;
 }
 
 /** Repeats a bounded statement while it fills its bound. */

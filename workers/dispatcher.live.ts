@@ -7,6 +7,7 @@ import { completeJobs } from '../db/attempts.ts';
 import { createPool } from '../db/client.ts';
 import { insertJobs, type NewJob } from '../db/submissions.ts';
 import { completionOf, createLiveSystem, mustClaimJob, newJob } from '../scripts/live-system.ts';
+import { setItemsInFlightMax } from '../db/tenant-settings.ts';
 import { readConfig } from '../shared/config.ts';
 import { defaultTenantId } from '../shared/job.ts';
 import { createLog } from '../shared/log.ts';
@@ -87,6 +88,29 @@ test('fills the window of a tenant and no more', async () => {
     oldest.every(({ waits }) => !waits),
     'a younger job went first',
   );
+});
+
+test('keeps a tenant to its items in flight, over all its classes', async () => {
+  await setItemsInFlightMax(system.owner, 'default', 70);
+  await ticks.measure();
+  await insert(100, { class: 0 });
+  await insert(100, { class: 2 });
+  await ticks.topUp();
+  const inFlight = () =>
+    ask(
+      `SELECT class, count(*)::integer AS jobs FROM jobs WHERE dispatch_id IS NOT NULL GROUP BY 1 ORDER BY 1`,
+    );
+  assert.equal(await inFlight(), [
+    { class: 0, jobs: 61 },
+    { class: 2, jobs: 9 },
+  ]);
+  await setItemsInFlightMax(system.owner, 'default', null);
+  await ticks.measure();
+  await ticks.topUp();
+  assert.equal(await inFlight(), [
+    { class: 0, jobs: 100 },
+    { class: 2, jobs: 100 },
+  ]);
 });
 
 test('hands over as one class better what has waited long, and leaves its own class as it is', async () => {
