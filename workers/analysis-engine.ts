@@ -40,7 +40,12 @@ export interface AnalysisEngine {
   readonly inHand: () => number;
   /** Milliseconds since a pool was last claimed. */
   readonly sinceClaimMs: () => number;
+  /** Milliseconds for an item while the model has work, over the last few pools; undefined before the first. */
+  readonly itemMs: () => number | undefined;
 }
+
+/** The pace is that of the last so many items. */
+const paceItems = 1024;
 
 /** The model counts as idle when this few items are ahead: about the time that claiming the next pool takes. */
 const idleItemsMax = 16;
@@ -78,6 +83,8 @@ export function createAnalysisEngine(options: {
   let idleSinceMs: number | undefined = performance.now();
   let lastClaimMs = performance.now();
   let timer: NodeJS.Timeout | undefined;
+  let itemMs: number | undefined;
+  let lastPoolEndMs = performance.now();
 
   /** Sends pools on while there is room for them, and comes back when the next one falls due. */
   const pump = (): void => {
@@ -180,13 +187,24 @@ export function createAnalysisEngine(options: {
     };
     try {
       const items = owners.map(({ job, text }) => ({ text, options: job.claim.options }));
+      const sentMs = performance.now();
       const stats = await inference.predict({ kind, version: modelVersion, items, dropped, onResults });
       countPool(kind, owners.length, stats);
+      countPace(sentMs, owners.length - dropped.size);
       if (batcher.items() === 0) writer.flush();
     } catch (error) {
       log.error({ err: error }, 'inference failed');
       await giveBack(jobs.filter((job) => job.results.length < job.claim.texts.length));
     }
+  };
+
+  /** Pools run one after another: this one has had the model since it was sent or since the last one ended. */
+  const countPace = (sentMs: number, items: number): void => {
+    const endMs = performance.now();
+    const ownMs = (endMs - Math.max(sentMs, lastPoolEndMs)) / Math.max(1, items);
+    const weight = Math.min(1, items / paceItems);
+    lastPoolEndMs = endMs;
+    if (items > 0) itemMs = itemMs === undefined ? ownMs : itemMs + weight * (ownMs - itemMs);
   };
 
   const finish = (
@@ -314,6 +332,7 @@ export function createAnalysisEngine(options: {
     },
     inHand: () => entriesInHand,
     sinceClaimMs: () => performance.now() - lastClaimMs,
+    itemMs: () => itemMs,
   };
 }
 
