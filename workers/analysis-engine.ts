@@ -44,6 +44,12 @@ export interface AnalysisEngine {
   readonly itemMs: () => number | undefined;
 }
 
+/** A statement that stores results, with the way to it. */
+const storeMs = 50;
+
+/** Deadlines further away than this are not waited for: no pool takes so long. */
+const deadlineMsMax = 600_000;
+
 /** The pace is that of the last so many items. */
 const paceItems = 1024;
 
@@ -75,6 +81,9 @@ export function createAnalysisEngine(options: {
   const held = new Map<string, Claim>();
   /** Takes a job's items out of the pool that it is in. */
   const drops = new Map<string, () => void>();
+  const deadlines = new Map<string, NodeJS.Timeout>();
+  /** Jobs in hand whose deadline has come. */
+  const late = new Set<string>();
   let entriesInHand = 0;
   const dispatchesInHand = priorities.map(() => 0);
   let pools = 0;
@@ -117,6 +126,7 @@ export function createAnalysisEngine(options: {
     for (const { id, done } of taken.entries) {
       held.delete(id);
       drops.delete(id);
+      forgetDeadline(id);
       done();
     }
   };
@@ -144,7 +154,12 @@ export function createAnalysisEngine(options: {
       worker: options.worker,
       leaseMs: config.LEASE_MS,
       attemptsMax: config.ATTEMPTS_MAX,
+      slackMs: slackMs(taken.entries.reduce((sum, { items }) => sum + items, 0)),
     });
+
+  /** About when the last of so many items claimed now will be stored: what is in the model goes first. */
+  const slackMs = (items: number): number =>
+    (inference.pending() + items) * (itemMs ?? 0) + config.FLUSH_MS + storeMs;
 
   const inferPool = async (
     taken: TakenPool<Entry>,
@@ -161,6 +176,7 @@ export function createAnalysisEngine(options: {
       drops.set(job.claim.id, () => {
         for (const [place, owner] of owners.entries()) if (owner.job === job) dropped.add(place);
       });
+      watchDeadline(job.claim);
     }
     metrics.poolItems.observe({ kind }, owners.length);
     metrics.poolFlushes.inc({ kind, reason: taken.reason });
@@ -198,6 +214,25 @@ export function createAnalysisEngine(options: {
     }
   };
 
+  /** Lets go of a job at the last moment at which its result could be stored in time. */
+  const watchDeadline = ({ id, deadlineAt }: Claim): void => {
+    if (deadlineAt === null) return;
+    const leftMs = deadlineAt.getTime() - Date.now() - config.FLUSH_MS - storeMs;
+    if (leftMs > deadlineMsMax) return;
+    const timer = setTimeout(() => {
+      late.add(id);
+      drop([id]);
+    }, leftMs);
+    deadlines.set(id, timer);
+  };
+
+  /** @returns whether its deadline had come */
+  const forgetDeadline = (id: string): boolean => {
+    clearTimeout(deadlines.get(id));
+    deadlines.delete(id);
+    return late.delete(id);
+  };
+
   /** Pools run one after another: this one has had the model since it was sent or since the last one ended. */
   const countPace = (sentMs: number, items: number): void => {
     const endMs = performance.now();
@@ -219,12 +254,15 @@ export function createAnalysisEngine(options: {
   ): void => {
     const { claim, entry, results } = job;
     const { stats, microBatch } = run;
+    const isLate = forgetDeadline(claim.id) && results.some(({ error }) => error?.code === 'dropped');
+    if (isLate) metrics.expired.inc();
     // The pool's work so far is this job's inference; what its time in hand has beyond that, it waited.
     const batchWaitMs = performance.now() - run.claimedAtMs - stats.tokenizeMs - stats.inferenceMs;
     metrics.queueWaitSeconds.observe({ kind: claim.kind }, claim.queueMs / 1000);
     metrics.batchWaitSeconds.observe({ kind: claim.kind }, Math.max(0, batchWaitMs) / 1000);
     const completion = {
       ...claim,
+      expired: isLate,
       results: results.sort((a, b) => a.index - b.index),
       facts:
         claim.userId === null
@@ -280,6 +318,7 @@ export function createAnalysisEngine(options: {
     for (const { claim, entry } of jobs) {
       held.delete(claim.id);
       drops.delete(claim.id);
+      forgetDeadline(claim.id);
       entry.done();
     }
   };
