@@ -8,6 +8,7 @@ import { priorities } from '../shared/job.ts';
 import type { Logger } from '../shared/log.ts';
 import { ProblemError } from '../shared/problem.ts';
 import { startTicker } from '../shared/process.ts';
+import type { Forecast } from './forecast.ts';
 
 export interface Admission {
   /**
@@ -28,8 +29,9 @@ export function createAdmission(options: {
   readonly config: Config;
   readonly log: Logger;
   readonly database: Pool;
+  readonly forecast: Pick<Forecast, 'untilYoungMs'>;
 }): Admission {
-  const { config, log, database } = options;
+  const { config, log, database, forecast } = options;
   let figures = new Map<string, Figure>();
   let measuredAtMs = -Infinity;
 
@@ -54,8 +56,9 @@ export function createAdmission(options: {
         figure !== undefined && nowMs - figure.firstMs > config.QUEUE_AGE_MS_MAX ? [figure] : [],
       );
       if (late.length === 0) return;
+      const foreseenMs = forecast.untilYoungMs(tenantId, jobClass, config.QUEUE_AGE_MS_MAX);
       const seconds = Math.max(
-        ...late.map((figure) => secondsToAdmission(figure, nowMs, config.QUEUE_AGE_MS_MAX)),
+        ...late.map((figure) => secondsToAdmission(figure, nowMs, config.QUEUE_AGE_MS_MAX, foreseenMs)),
       );
       const detail = `Jobs of priority ${priorities[jobClass]} wait longer than ${config.QUEUE_AGE_MS_MAX / 1000} s`;
       throw new ProblemError('overloaded', detail, { headers: { 'Retry-After': String(seconds) } });
@@ -84,7 +87,7 @@ export function addSample(
   return { firstMs, lastMs: line.lastQueuedAt.getTime(), samples: [...kept, { atMs, firstMs }] };
 }
 
-/** What is answered while a line makes no progress that could be told. */
+/** What is answered for a line that has not moved while no worker is there to forecast by. */
 const unknownSeconds = 30;
 const secondsMax = 3600;
 
@@ -92,18 +95,25 @@ const secondsMax = 3600;
  * When the line will be short enough, by its pace: how many milliseconds of arrivals are worked off in one. At that pace
  * its last job is taken after `(last - first) / pace`; while it gains on the clock (pace over 1), its age falls to
  * the limit before.
+ * @param foreseenMs what the forecast says, for a line that has not moved yet
  */
 export function secondsToAdmission(
   { firstMs, lastMs, samples }: Figure,
   nowMs: number,
   ageMsMax: number,
+  foreseenMs?: number,
 ): number {
   const [oldest] = samples;
   const newest = samples.at(-1);
-  if (oldest === undefined || newest === undefined || newest.firstMs <= oldest.firstMs) return unknownSeconds;
+  if (oldest === undefined || newest === undefined || newest.firstMs <= oldest.firstMs)
+    return foreseenMs === undefined ? unknownSeconds : toSeconds(foreseenMs);
   const pace = (newest.firstMs - oldest.firstMs) / (newest.atMs - oldest.atMs);
   const emptyMs = (lastMs - firstMs) / pace;
   const shortMs = pace > 1 ? (nowMs - firstMs - ageMsMax) / (pace - 1) : Infinity;
-  // The figures are up to one measurement old.
-  return Math.min(secondsMax, Math.max(1, Math.ceil((Math.min(emptyMs, shortMs) + 2 * measureMs) / 1000)));
+  return toSeconds(Math.min(emptyMs, shortMs));
+}
+
+/** Whole seconds, bounded; the figures are up to one measurement old. */
+function toSeconds(milliseconds: number): number {
+  return Math.min(secondsMax, Math.max(1, Math.ceil((milliseconds + 2 * measureMs) / 1000)));
 }

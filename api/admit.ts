@@ -3,18 +3,34 @@
 import type { Request, Response } from 'express';
 import type { NewJob } from '../db/submissions.ts';
 import type { Context } from './context.ts';
+import { ProblemError } from '../shared/problem.ts';
 import { takeItems } from './limit-requests.ts';
 
 /**
- * Refuses what would wait too long, then takes the job's items from the tenant's allowance.
- * @throws ProblemError `overloaded` (503), `quota_exceeded` (429)
+ * Refuses what would wait too long, or end after its deadline, then takes the job's items from the tenant's allowance.
+ * @throws ProblemError `overloaded`, `deadline_unmeetable` (503), `quota_exceeded` (429)
  */
 export async function admit(
-  { quota, admission }: Pick<Context, 'quota' | 'admission'>,
+  { quota, admission, forecast }: Pick<Context, 'quota' | 'admission' | 'forecast'>,
   request: Request,
   response: Response,
   job: NewJob,
 ): Promise<void> {
-  if (job.status === 'queued') admission.check(job.tenantId, job.class);
+  if (job.status === 'queued') {
+    admission.check(job.tenantId, job.class);
+    checkDeadline(forecast, job);
+  }
   await takeItems(quota, request, response, Math.max(1, job.texts.length));
+}
+
+/** Refuses a job that would sooner end after its deadline than before, and says when such a one could be in time. */
+function checkDeadline(forecast: Context['forecast'], job: NewJob): void {
+  if (job.deadlineAt === null) return;
+  const waitMs = forecast.waitMs(job);
+  const lateMs = waitMs === undefined ? 0 : Date.now() + waitMs - Date.parse(job.deadlineAt);
+  if (lateMs <= 0) return;
+  const seconds = Math.min(3600, Math.max(1, Math.ceil(lateMs / 1000)));
+  throw new ProblemError('deadline_unmeetable', `The job would end about ${seconds} s after its deadline`, {
+    headers: { 'Retry-After': String(seconds) },
+  });
 }

@@ -40,6 +40,7 @@ export async function recordAndWait(
         throw new ProblemError('job_not_found', 'The job of this Idempotency-Key was deleted');
       return { view: seen.view, replayed: true };
     }
+    context.forecast.recorded(job);
     // The job is recorded: whatever happens from here on, the client must learn its id.
     const waited =
       watch &&
@@ -47,7 +48,7 @@ export async function recordAndWait(
         context.log.warn({ err: error, job: job.id }, 'waiting for a recorded job failed');
         return undefined;
       }));
-    return { view: waited?.view ?? toJobView(toJobRow(job), []), replayed: false };
+    return { view: waited?.view ?? toJobView(toJobRow(job), [], context.forecast.place), replayed: false };
   } finally {
     watch?.close();
   }
@@ -92,7 +93,10 @@ async function waitForEnd(
   return signal.aborted ? undefined : loadJob(context, name);
 }
 
-async function loadJob({ loader }: Context, { tenantId, id }: JobName): Promise<SeenJob | undefined> {
+async function loadJob(
+  { loader, forecast }: Context,
+  { tenantId, id }: JobName,
+): Promise<SeenJob | undefined> {
   const found = await loader.load(tenantId, id);
-  return found && { view: toJobView(found.job, found.analyses), tag: toEntityTag(found.job) };
+  return found && { view: toJobView(found.job, found.analyses, forecast.place), tag: toEntityTag(found.job) };
 }

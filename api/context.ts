@@ -8,6 +8,7 @@ import type { Logger } from '../shared/log.ts';
 import type { DispatchQueue } from '../shared/queues.ts';
 import type { Admission } from './admission.ts';
 import type { Keys } from './authenticate.ts';
+import type { Forecast } from './forecast.ts';
 import type { Intake } from './intake.ts';
 import type { JobLoader } from './job-loader.ts';
 import type { Quota } from './quota.ts';
@@ -26,6 +27,7 @@ export interface Context {
   readonly keys: Keys;
   readonly quota: Quota;
   readonly admission: Admission;
+  readonly forecast: Forecast;
   readonly graph: GraphStore;
   readonly queue: DispatchQueue;
   readonly intake: Intake;

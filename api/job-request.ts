@@ -84,7 +84,7 @@ export const jobRequestSchema = z.strictObject({
   model: z.string().optional().describe('<kind>, <kind>@stable or <kind>@<version>; the default is stable'),
   priority: z.enum(priorities).default('normal'),
   not_before: moment.optional().describe('Runs no earlier than this'),
-  deadline_at: moment.optional().describe('Expires if it has not started by then'),
+  deadline_at: moment.optional().describe('Expires instead of running if its result cannot be there by then'),
   options: z.record(z.string(), z.unknown()).default({}).describe('Depends on the kind'),
   store_input: z.boolean().default(true).describe('With false the texts are erased when the job ends'),
   retention_seconds: z.int().min(60).max(limits.retentionSecondsMax).default(limits.retentionSecondsDefault),

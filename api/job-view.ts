@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { AnalysisRow, JobRow } from '../db/jobs.ts';
 import type { NewJob } from '../db/submissions.ts';
 import { formatJobId, isTerminal, jobStatuses, priorities } from '../shared/job.ts';
+import type { QueuePlace } from './forecast.ts';
 import { timeAttempts, toTimeline } from './timeline.ts';
 
 const moment = z.iso.datetime();
@@ -55,6 +56,19 @@ export const jobViewSchema = z.object({
     }),
   ),
   counts: z.object({ total: z.int(), succeeded: z.int(), failed: z.int() }),
+  queue: z
+    .object({
+      position: z
+        .int()
+        .min(1)
+        .describe('About how many jobs of the tenant and priority go before it, and itself'),
+      eta_p50_at: moment
+        .nullable()
+        .describe('It has ended by then as likely as not; null while no worker is there'),
+      eta_p90_at: moment.nullable().describe('It has ended by then in nine of ten cases'),
+    })
+    .nullable()
+    .describe('Only while the job is queued'),
   timing_ms: z
     .object({
       queue: z.int().describe('Waiting, backing off, and the attempts before the last'),
@@ -119,8 +133,15 @@ const executionSchema = jobViewSchema.shape.execution;
 const errorSchema = itemErrorSchema.nullable();
 const statusSchema = z.enum(jobStatuses);
 
-/** A job as the client sees it, with its result once it has one. */
-export function toJobView(job: JobRow, analyses: readonly AnalysisRow[]): JobView {
+/**
+ * A job as the client sees it, with its result once it has one.
+ * @param place where a queued job stands; without it the view does not say
+ */
+export function toJobView(
+  job: JobRow,
+  analyses: readonly AnalysisRow[],
+  place?: (job: JobRow) => QueuePlace | undefined,
+): JobView {
   const status = statusSchema.parse(job.status);
   const id = formatJobId(job.id);
   const attempts = attemptsSchema.parse(job.attempts);
@@ -146,6 +167,7 @@ export function toJobView(job: JobRow, analyses: readonly AnalysisRow[]): JobVie
     retry_of: job.retryOf === null ? null : formatJobId(job.retryOf),
     attempts: timeAttempts(job.createdAt, attempts),
     counts: { total: job.itemCount, succeeded: job.succeededCount, failed: job.failedCount },
+    queue: status === 'queued' ? toQueueView(place?.(job)) : null,
     timing_ms: toTimeline(job, attempts, stagesSchema.parse(job.timing)),
     execution: executionSchema.parse(job.execution),
     error: errorSchema.parse(job.error),
@@ -157,6 +179,12 @@ export function toJobView(job: JobRow, analyses: readonly AnalysisRow[]): JobVie
       cancel: `/v1/jobs/${id}/cancel`,
     },
   };
+}
+
+function toQueueView(place: QueuePlace | undefined): JobView['queue'] {
+  if (place === undefined) return null;
+  const { position, etaP50, etaP90 } = place;
+  return { position, eta_p50_at: toMoment(etaP50 ?? null), eta_p90_at: toMoment(etaP90 ?? null) };
 }
 
 function toItemView(analysis: AnalysisRow): z.output<typeof resultItemSchema> {

@@ -56,7 +56,11 @@ export const jobPageSchema = z.object({
 });
 
 /** Answers with a page of jobs. @throws ProblemError `invalid_request` */
-export async function showJobs({ readers }: Context, request: Request, response: Response): Promise<void> {
+export async function showJobs(
+  { readers, forecast }: Context,
+  request: Request,
+  response: Response,
+): Promise<void> {
   const query = validate(listQuerySchema, request.query, '?');
   const toDate = (value: string | undefined) => (value === undefined ? undefined : new Date(value));
   const filter = {
@@ -79,7 +83,7 @@ export async function showJobs({ readers }: Context, request: Request, response:
   const page: z.input<typeof jobPageSchema> = {
     object: 'list',
     data: jobs.map((job) => {
-      const { result: _, ...view } = toJobView(job, []);
+      const { result: _, ...view } = toJobView(job, [], forecast.place);
       return view;
     }),
     has_more: hasMore,

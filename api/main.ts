@@ -12,6 +12,7 @@ import { createAdmission } from './admission.ts';
 import { createApp } from './app.ts';
 import { createKeys } from './authenticate.ts';
 import { createEnqueuer } from './enqueue.ts';
+import { createForecast } from './forecast.ts';
 import { createIntake } from './intake.ts';
 import { createJobLoader } from './job-loader.ts';
 import { createQuota } from './quota.ts';
@@ -29,7 +30,7 @@ const recorders = createPool(url, {
   lockTimeoutMs: 500,
   ...patience,
 });
-const system = createPool(url, { role: 'worker', max: 2, ...patience });
+const system = createPool(url, { role: 'worker', max: 4, ...patience });
 const changers = createPool(url, { role: 'worker', max: config.DATABASE_POOL_MAX, ...patience });
 const keyReaders = createPool(url, { role: 'intake', max: 2, ...patience });
 
@@ -41,7 +42,8 @@ const queue = createDispatchQueue(config, (error) => log.debug({ err: error }, '
 const enqueuer = createEnqueuer({ config, log, database: system, queue });
 const intake = createIntake({ config, log, pool: recorders, enqueuer });
 const quota = createQuota(config, log);
-const admission = createAdmission({ config, log, database: system });
+const forecast = createForecast({ config, log, database: system });
+const admission = createAdmission({ config, log, database: system, forecast });
 const watcher = createJobWatcher(url, log);
 const graph = createGraphStore(config, readers);
 const stopping = new AbortController();
@@ -55,6 +57,7 @@ const app = createApp({
   keys: createKeys(keyReaders),
   quota,
   admission,
+  forecast,
   graph,
   queue,
   intake,
@@ -96,6 +99,7 @@ stopOnSignal(log, config.DRAIN_MS, () => {
     ['watcher', watcher.close],
     ['queue', queue.close],
     ['admission', admission.close],
+    ['forecast', forecast.close],
     ['quota', async () => quota.close()],
     ['graph', graph.close],
     [

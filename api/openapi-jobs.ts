@@ -23,6 +23,7 @@ const bodyProblems: readonly ProblemCode[] = [
   'internal_error',
   'ledger_unavailable',
   'overloaded',
+  'deadline_unmeetable',
 ];
 
 const lookProblems: readonly ProblemCode[] = ['job_not_found', 'internal_error', 'ledger_unavailable'];

@@ -4,6 +4,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { v7 } from 'uuid';
+import { beat } from '../db/processes.ts';
 import { insertJobs } from '../db/submissions.ts';
 import { createLiveSystem, newJob, until } from '../scripts/live-system.ts';
 import { defaultTenantId } from '../shared/job.ts';
@@ -81,6 +82,19 @@ test('refuses only the class and the tenant that would wait', async () => {
   await insertWaiting(10, 5000);
   await untilFull();
   assert.is((await submit(1, 'high')).status, 202);
+});
+
+test('foresees by the workers when a line will be short that has not moved yet', async () => {
+  // Ten seconds' work for a worker that needs 100 ms for an item, and no arrivals: the line is young when it is empty.
+  await beat(system.owner, { id: v7(), type: 'analysis', host: 'here', pid: 1, info: { item_ms: 100 } });
+  await insertWaiting(100, 4000);
+  await untilFull();
+  const { retryAfter } = await until('the forecast', async () => {
+    const answer = await submit(1);
+    return answer.retryAfter === 30 ? undefined : answer;
+  });
+  assert.ok(retryAfter >= 8 && retryAfter <= 13, `${retryAfter} s are not about 10`);
+  await system.owner.query('DELETE FROM processes');
 });
 
 test('lets in those who come back when told', async () => {

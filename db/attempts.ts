@@ -13,7 +13,7 @@ WITH claimable AS MATERIALIZED (
   SELECT j.tenant_id, j.id FROM jobs j JOIN json_to_recordset($1) AS x("tenantId" uuid, id uuid, "dispatchId" uuid)
     ON j.tenant_id = x."tenantId" AND j.id = x.id AND j.dispatch_id = x."dispatchId"
   WHERE (j.status = 'queued' OR (j.status = 'processing' AND j.lease_until < now()))
-    AND (j.deadline_at IS NULL OR j.deadline_at > now()) AND j.attempt < $4
+    AND (j.deadline_at IS NULL OR j.deadline_at > now() + make_interval(secs => $6::float8 / 1000)) AND j.attempt < $4
   ORDER BY j.id FOR UPDATE OF j
 ), claimed AS (
   UPDATE jobs j SET
@@ -22,13 +22,13 @@ WITH claimable AS MATERIALIZED (
     attempts = j.attempts || jsonb_build_object('number', j.attempt + 1, 'started_at', now(), 'worker', $2::text)
   FROM claimable c WHERE j.tenant_id = c.tenant_id AND j.id = c.id
   RETURNING j.tenant_id, j.id, j.attempt, j.kind, j.model_version, j.options, j.user_id, j.event_sequence,
-    extract(epoch FROM now() - j.created_at)::float8 * 1000 AS queue_ms
+    j.deadline_at, extract(epoch FROM now() - j.created_at)::float8 * 1000 AS queue_ms
 ), started AS (
   INSERT INTO job_events (tenant_id, job_id, sequence, type, data, at)
   SELECT tenant_id, id, event_sequence, 'job.started', jsonb_build_object('attempt', attempt), now() FROM claimed
 )
 SELECT c.tenant_id AS "tenantId", c.id, c.attempt, c.kind, c.model_version AS "modelVersion", c.options,
-  c.user_id AS "userId", c.queue_ms AS "queueMs",
+  c.user_id AS "userId", c.deadline_at AS "deadlineAt", c.queue_ms AS "queueMs",
   ARRAY(SELECT i.text FROM items i WHERE i.tenant_id = c.tenant_id AND i.job_id = c.id ORDER BY i.index) AS texts,
   (SELECT count(pg_notify('${progressChannel}', payload)) FROM unnest($5::text[]) AS payload)
 FROM claimed c`;
@@ -41,6 +41,7 @@ const claimSchema = z.object({
   modelVersion: z.string(),
   options: z.record(z.string(), z.unknown()),
   userId: z.string().nullable(),
+  deadlineAt: z.date().nullable(),
   queueMs: z.number(),
   texts: z.array(z.string()),
 });
@@ -50,7 +51,7 @@ export type Claim = Readonly<z.infer<typeof claimSchema>>;
 
 /**
  * Claims those of the dispatched jobs that still want work, as attempt n+1, under a lease of `leaseMs`.
- * Absent: terminal or canceled jobs, jobs past their deadline, jobs that a live worker holds, jobs that were
+ * Absent: terminal or canceled jobs, jobs whose deadline comes within `slackMs`, jobs that a live worker holds, jobs that were
  * dispatched again under another id, and jobs without an attempt left.
  */
 export async function startJobs(
@@ -60,15 +61,18 @@ export async function startJobs(
     readonly worker: string;
     readonly leaseMs: number;
     readonly attemptsMax: number;
+    /** How long the work will take, at least. */
+    readonly slackMs?: number;
   },
 ): Promise<Claim[]> {
-  const { jobs, worker, leaseMs, attemptsMax } = args;
+  const { jobs, worker, leaseMs, attemptsMax, slackMs = 0 } = args;
   const rows = await run(tx, 'start_jobs', startJobsSql, [
     JSON.stringify(jobs),
     worker,
     leaseMs,
     attemptsMax,
     wakeUps(jobs),
+    slackMs,
   ]);
   return z.array(claimSchema).parse(rows);
 }
@@ -130,13 +134,15 @@ export interface Completion {
   readonly facts: readonly StatedFact[];
   readonly timing: { readonly batch_wait: number; readonly tokenize: number; readonly inference: number };
   readonly execution: Readonly<Record<string, unknown>>;
+  /** That the deadline came before the model was done with it: it ends as expired, without a result. */
+  readonly expired?: boolean;
 }
 
 // A job that was canceled or erased meanwhile ends as canceled and keeps no result.
 const completeJobsSql = `
 WITH input AS MATERIALIZED (
   SELECT * FROM json_to_recordset($1) AS x("tenantId" uuid, id uuid, attempt integer, kind text, "modelVersion" text,
-    "userId" text, succeeded integer, failed integer, results json, facts json, timing jsonb, execution jsonb, error jsonb)
+    "userId" text, succeeded integer, failed integer, results json, facts json, timing jsonb, execution jsonb, error jsonb, expired boolean)
 ), held AS MATERIALIZED (
   SELECT j.tenant_id, j.id, j.status = 'canceling' AS canceling, x."userId" IS NOT NULL AND EXISTS (
       SELECT 1 FROM erasures e WHERE e.tenant_id = j.tenant_id AND e.user_id = x."userId"
@@ -146,17 +152,18 @@ WITH input AS MATERIALIZED (
   FROM jobs j JOIN input x ON j.tenant_id = x."tenantId" AND j.id = x.id AND j.attempt = x.attempt
   WHERE j.status IN ('processing', 'canceling') ORDER BY j.id FOR UPDATE OF j
 ), verdict AS MATERIALIZED (
-  SELECT h.*, CASE WHEN h.canceling OR h.erased THEN 'canceled'
+  SELECT h.*, CASE WHEN h.canceling OR h.erased THEN 'canceled' WHEN x.expired THEN 'expired'
     WHEN x.succeeded = 0 THEN 'failed' ELSE 'succeeded' END AS status, x.kind, x."modelVersion", x."userId",
-    x.succeeded, x.failed, x.results, x.facts, x.timing, x.execution, x.error
+    x.succeeded, x.failed, x.results, x.facts, x.timing, x.execution, x.error, x.expired
   FROM held h JOIN input x ON x."tenantId" = h.tenant_id AND x.id = h.id
 ), ended AS (
   UPDATE jobs j SET
     status = v.status, ended_at = v.ended_at,
     options = CASE WHEN j.store_input THEN j.options ELSE j.options - 'context_messages' END, lease_until = NULL, dispatch_id = NULL, event_sequence = j.event_sequence + 1,
-    status_reason = CASE WHEN v.erased THEN 'erased' WHEN v.canceling THEN 'canceled_by_client' END,
-    succeeded_count = CASE WHEN v.status = 'canceled' THEN 0 ELSE v.succeeded END,
-    failed_count = CASE WHEN v.status = 'canceled' THEN 0 ELSE v.failed END,
+    status_reason = CASE WHEN v.erased THEN 'erased' WHEN v.canceling THEN 'canceled_by_client'
+      WHEN v.expired THEN 'deadline_passed' END,
+    succeeded_count = CASE WHEN v.status IN ('canceled', 'expired') THEN 0 ELSE v.succeeded END,
+    failed_count = CASE WHEN v.status IN ('canceled', 'expired') THEN 0 ELSE v.failed END,
     error = CASE WHEN v.status = 'failed' THEN v.error END, execution = v.execution,
     attempts = jsonb_set(j.attempts, ARRAY[(jsonb_array_length(j.attempts) - 1)::text],
       (j.attempts->-1) || jsonb_build_object('ended_at', v.ended_at, 'outcome', v.status)),
@@ -167,12 +174,12 @@ WITH input AS MATERIALIZED (
   INSERT INTO analyses (tenant_id, job_id, item_index, kind, model_version, user_id, output, error, created_at)
   SELECT v.tenant_id, v.id, r.index, v.kind, v."modelVersion", v."userId", r.output, r.error, v.ended_at
   FROM verdict v, json_to_recordset(v.results) AS r(index integer, output json, error jsonb)
-  WHERE v.status <> 'canceled'
+  WHERE v.status NOT IN ('canceled', 'expired')
 ), stated AS MATERIALIZED (
   SELECT v.tenant_id, v.id, v."userId" AS user_id, v.ended_at, f.*
   FROM verdict v, json_to_recordset(v.facts) AS f("itemIndex" integer, ordinal integer, type text, source text,
     target text, relation text, "strengthPpm" integer)
-  WHERE v.status <> 'canceled' AND v."userId" IS NOT NULL
+  WHERE v.status NOT IN ('canceled', 'expired') AND v."userId" IS NOT NULL
 ), facts_kept AS (
   INSERT INTO facts (tenant_id, job_id, item_index, ordinal, user_id, type, source, target, relation, strength_ppm, at)
   SELECT tenant_id, id, "itemIndex", ordinal, user_id, type, source, target, relation, "strengthPpm", ended_at FROM stated
@@ -209,7 +216,7 @@ SELECT id, status, extract(epoch FROM ended_at - created_at)::float8 AS seconds,
 
 const completedRow = z.object({
   id: z.string(),
-  status: z.enum(['succeeded', 'failed', 'canceled']),
+  status: z.enum(['succeeded', 'failed', 'canceled', 'expired']),
   seconds: z.number(),
 });
 
@@ -220,7 +227,7 @@ const completedRow = z.object({
 export async function completeJobs(
   tx: Tx,
   completions: readonly Completion[],
-): Promise<{ id: string; status: 'succeeded' | 'failed' | 'canceled'; seconds: number }[]> {
+): Promise<z.infer<typeof completedRow>[]> {
   const input = completions.map((completion) => {
     const failed = completion.results.filter((result) => result.error !== undefined);
     const succeeded = completion.results.length - failed.length;

@@ -38,6 +38,17 @@ export function isTerminal(status: JobStatus): status is TerminalStatus {
 /** Classes in the order in which they are served; the number is what the ledger stores. */
 export const priorities = ['high', 'normal', 'low'] as const;
 
+/**
+ * The shares of a tenant's classes: `floor` for each waiting class but the best, which gets the rest.
+ * @param waiting what waits of each class; only whether it is 0 matters
+ * @param floor 0..0.33
+ */
+export function sharesOf(waiting: readonly number[], floor: number): number[] {
+  const best = waiting.findIndex((count) => count > 0);
+  const others = waiting.filter((count, index) => count > 0 && index !== best).length;
+  return waiting.map((_, index) => (index === best ? 1 - others * floor : floor));
+}
+
 /** What clients may send; the HTTP contract states the same numbers. */
 export const limits = {
   itemsMax: 100,

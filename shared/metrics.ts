@@ -40,6 +40,12 @@ export const metrics = {
   dispatchFailures: counter('soma_dispatch_failures_total', 'Dispatches that Redis did not take', []),
   rateLimited: counter('soma_rate_limited_total', 'Requests beyond what a tier allows', ['allowance']),
   quotaAlone: counter('soma_quota_alone_total', 'Requests counted without Redis', []),
+  forecastSeconds: histogram(
+    'soma_forecast_seconds',
+    'Computing the place and the ETA of a queued job',
+    [],
+    [0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.003, 0.005, 0.01],
+  ),
   waiters: new Gauge({ name: 'soma_waiters', help: 'Clients that wait for a job' }),
 
   jobsFinished: counter('soma_jobs_finished_total', 'Jobs that reached a terminal state', [

@@ -29,6 +29,7 @@ export const problemCatalogue = {
   quota_exceeded: { status: 429, title: 'Too many items', retryable: true },
   internal_error: { status: 500, title: 'Something is wrong on our side', retryable: true },
   ledger_unavailable: { status: 503, title: 'The job cannot be recorded at the moment', retryable: true },
+  deadline_unmeetable: { status: 503, title: 'The deadline cannot be met', retryable: true },
   overloaded: { status: 503, title: 'More comes in than can be done', retryable: true },
 } as const;
 

@@ -40,7 +40,18 @@ export interface AnalysisEngine {
   readonly inHand: () => number;
   /** Milliseconds since a pool was last claimed. */
   readonly sinceClaimMs: () => number;
+  /** Milliseconds for an item while the model has work, over the last few pools; undefined before the first. */
+  readonly itemMs: () => number | undefined;
 }
+
+/** A statement that stores results, with the way to it. */
+const storeMs = 50;
+
+/** Deadlines further away than this are not waited for: no pool takes so long. */
+const deadlineMsMax = 600_000;
+
+/** The pace is that of the last so many items. */
+const paceItems = 1024;
 
 /** The model counts as idle when this few items are ahead: about the time that claiming the next pool takes. */
 const idleItemsMax = 16;
@@ -70,6 +81,9 @@ export function createAnalysisEngine(options: {
   const held = new Map<string, Claim>();
   /** Takes a job's items out of the pool that it is in, from before the pool is claimed until the job is finished. */
   const drops = new Map<string, () => void>();
+  const deadlines = new Map<string, NodeJS.Timeout>();
+  /** Jobs in hand whose deadline has come. */
+  const late = new Set<string>();
   let entriesInHand = 0;
   const dispatchesInHand = priorities.map(() => 0);
   let pools = 0;
@@ -78,6 +92,8 @@ export function createAnalysisEngine(options: {
   let idleSinceMs: number | undefined = performance.now();
   let lastClaimMs = performance.now();
   let timer: NodeJS.Timeout | undefined;
+  let itemMs: number | undefined;
+  let lastPoolEndMs = performance.now();
 
   /** Sends pools on while there is room for them, and comes back when the next one falls due. */
   const pump = (): void => {
@@ -110,6 +126,7 @@ export function createAnalysisEngine(options: {
     for (const { id, done } of taken.entries) {
       held.delete(id);
       drops.delete(id);
+      forgetDeadline(id);
       done();
     }
   };
@@ -143,7 +160,12 @@ export function createAnalysisEngine(options: {
       worker: options.worker,
       leaseMs: config.LEASE_MS,
       attemptsMax: config.ATTEMPTS_MAX,
+      slackMs: slackMs(taken.entries.reduce((sum, { items }) => sum + items, 0)),
     });
+
+  /** About when the last of so many items claimed now will be stored: what is in the model goes first. */
+  const slackMs = (items: number): number =>
+    (inference.pending() + items) * (itemMs ?? 0) + config.FLUSH_MS + storeMs;
 
   const inferPool = async (
     taken: TakenPool<Entry>,
@@ -163,6 +185,7 @@ export function createAnalysisEngine(options: {
       };
       drops.set(job.claim.id, dropJob);
       if (letGo.has(job.claim.id)) dropJob();
+      watchDeadline(job.claim);
     }
     metrics.poolItems.observe({ kind }, owners.length);
     metrics.poolFlushes.inc({ kind, reason: taken.reason });
@@ -189,13 +212,43 @@ export function createAnalysisEngine(options: {
     };
     try {
       const items = owners.map(({ job, text }) => ({ text, options: job.claim.options }));
+      const sentMs = performance.now();
       const stats = await inference.predict({ kind, version: modelVersion, items, dropped, onResults });
       countPool(kind, owners.length, stats);
+      countPace(sentMs, owners.length - dropped.size);
       if (batcher.items() === 0) writer.flush();
     } catch (error) {
       log.error({ err: error }, 'inference failed');
       await giveBack(jobs.filter((job) => job.results.length < job.claim.texts.length));
     }
+  };
+
+  /** Lets go of a job at the last moment at which its result could be stored in time. */
+  const watchDeadline = ({ id, deadlineAt }: Claim): void => {
+    if (deadlineAt === null) return;
+    const leftMs = deadlineAt.getTime() - Date.now() - config.FLUSH_MS - storeMs;
+    if (leftMs > deadlineMsMax) return;
+    const timer = setTimeout(() => {
+      late.add(id);
+      drop([id]);
+    }, leftMs);
+    deadlines.set(id, timer);
+  };
+
+  /** @returns whether its deadline had come */
+  const forgetDeadline = (id: string): boolean => {
+    clearTimeout(deadlines.get(id));
+    deadlines.delete(id);
+    return late.delete(id);
+  };
+
+  /** Pools run one after another: this one has had the model since it was sent or since the last one ended. */
+  const countPace = (sentMs: number, items: number): void => {
+    const endMs = performance.now();
+    const ownMs = (endMs - Math.max(sentMs, lastPoolEndMs)) / Math.max(1, items);
+    const weight = Math.min(1, items / paceItems);
+    lastPoolEndMs = endMs;
+    if (items > 0) itemMs = itemMs === undefined ? ownMs : itemMs + weight * (ownMs - itemMs);
   };
 
   const finish = (
@@ -210,12 +263,15 @@ export function createAnalysisEngine(options: {
   ): void => {
     const { claim, entry, results } = job;
     const { stats, microBatch } = run;
+    const isLate = forgetDeadline(claim.id) && results.some(({ error }) => error?.code === 'dropped');
+    if (isLate) metrics.expired.inc();
     // The pool's work so far is this job's inference; what its time in hand has beyond that, it waited.
     const batchWaitMs = performance.now() - run.claimedAtMs - stats.tokenizeMs - stats.inferenceMs;
     metrics.queueWaitSeconds.observe({ kind: claim.kind }, claim.queueMs / 1000);
     metrics.batchWaitSeconds.observe({ kind: claim.kind }, Math.max(0, batchWaitMs) / 1000);
     const completion = {
       ...claim,
+      expired: isLate,
       results: results.sort((a, b) => a.index - b.index),
       facts:
         claim.userId === null
@@ -271,6 +327,7 @@ export function createAnalysisEngine(options: {
     for (const { claim, entry } of jobs) {
       held.delete(claim.id);
       drops.delete(claim.id);
+      forgetDeadline(claim.id);
       entry.done();
     }
   };
@@ -323,6 +380,7 @@ export function createAnalysisEngine(options: {
     },
     inHand: () => entriesInHand,
     sinceClaimMs: () => performance.now() - lastClaimMs,
+    itemMs: () => itemMs,
   };
 }
 

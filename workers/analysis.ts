@@ -96,7 +96,12 @@ const heartbeat = startHeartbeat({
   pool: database,
   log,
   type: 'analysis',
-  info: () => ({ worker, jobs_in_hand: engine.inHand(), models: inference.models() }),
+  info: () => ({
+    worker,
+    jobs_in_hand: engine.inHand(),
+    item_ms: engine.itemMs(),
+    models: inference.models(),
+  }),
 });
 const probes = { alive: () => true, ready: () => consumers.every((consumer) => consumer.isConnected()) };
 const server = await serveMetrics({ host: config.HOST, port: config.METRICS_PORT, probes });

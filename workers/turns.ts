@@ -1,7 +1,7 @@
 // Whose job goes next: tenants take turns, and within a tenant its classes share by stride scheduling (Waldspurger and
 // Weihl, 1995): each class has a pass that grows by items / share as it is served, and the least pass goes next.
 
-import { priorities } from '../shared/job.ts';
+import { priorities, sharesOf } from '../shared/job.ts';
 
 /** What taking turns needs to know of a job. */
 export interface TurnEntry {
@@ -43,16 +43,6 @@ interface Tenant {
 }
 
 const none = priorities.map(() => 0);
-
-/**
- * The shares of a tenant's classes: `floor` for each waiting class but the best, which gets the rest.
- * @param floor 0..0.33
- */
-export function sharesOf(jobs: readonly number[], floor: number): number[] {
-  const best = jobs.findIndex((count) => count > 0);
-  const others = jobs.filter((count, index) => count > 0 && index !== best).length;
-  return jobs.map((_, index) => (index === best ? 1 - others * floor : floor));
-}
 
 /**
  * Who waits with how many jobs, and whose turn was when; a tenant of whom nothing waits is forgotten.

@@ -87,9 +87,9 @@ async function showResult(context: Context, request: Request, response: Response
   const { tenantId, id } = readJobName(request);
   const found = await context.loader.load(tenantId, id);
   if (found === undefined) throw jobNotFound();
-  const view = toJobView(found.job, found.analyses);
+  const view = toJobView(found.job, found.analyses, context.forecast.place);
   if (!isTerminal(view.status)) {
-    const headers = { 'Retry-After': retryAfterSeconds };
+    const headers = { 'Retry-After': retryAfterSeconds(view) };
     throw new ProblemError('job_not_finished', `The job is ${view.status}`, { headers });
   }
   if (view.status !== 'succeeded') {
