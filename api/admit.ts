@@ -6,15 +6,17 @@ import type { Context } from './context.ts';
 import { takeItems } from './limit-requests.ts';
 
 /**
- * Refuses what would wait too long, then takes the job's items from the tenant's allowance.
- * @throws ProblemError `overloaded` (503), `quota_exceeded` (429)
+ * Refuses a webhook that must not be called and what would wait too long, then takes the job's items from the tenant's
+ * allowance.
+ * @throws ProblemError `invalid_request` (422), `webhooks_unavailable`, `overloaded` (503), `quota_exceeded` (429)
  */
 export async function admit(
-  { quota, admission }: Pick<Context, 'quota' | 'admission'>,
+  { quota, admission, webhooks }: Pick<Context, 'quota' | 'admission' | 'webhooks'>,
   request: Request,
   response: Response,
   job: NewJob,
 ): Promise<void> {
+  if (job.webhook != null) await webhooks.admit(job.tenantId, job.webhook.url, '/webhook/url');
   if (job.status === 'queued') admission.check(job.tenantId, job.class);
   await takeItems(quota, request, response, Math.max(1, job.texts.length));
 }

@@ -12,6 +12,7 @@ import type { Intake } from './intake.ts';
 import type { JobLoader } from './job-loader.ts';
 import type { Quota } from './quota.ts';
 import type { JobWatcher } from './wait.ts';
+import type { Webhooks } from './webhooks.ts';
 
 export interface Context {
   readonly config: Config;
@@ -30,6 +31,7 @@ export interface Context {
   readonly queue: DispatchQueue;
   readonly intake: Intake;
   readonly loader: JobLoader;
+  readonly webhooks: Webhooks;
   readonly watcher: JobWatcher;
   /** Aborted when the process stops: waiting clients are answered with what there is. */
   readonly stopping: AbortSignal;

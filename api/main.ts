@@ -16,6 +16,7 @@ import { createIntake } from './intake.ts';
 import { createJobLoader } from './job-loader.ts';
 import { createQuota } from './quota.ts';
 import { createJobWatcher } from './wait.ts';
+import { createWebhooks } from './webhooks.ts';
 
 const config = readConfig();
 const log = createLog('api', config.LOG_LEVEL);
@@ -56,6 +57,7 @@ const app = createApp({
   queue,
   intake,
   loader: createJobLoader(readers),
+  webhooks: createWebhooks(config, changers),
   watcher,
   stopping: stopping.signal,
 });

@@ -11,7 +11,7 @@ import { findOnPath } from './find-on-path.ts';
 import { freePort } from './free-port.ts';
 import { type Exit, type GuardedProcess, limit, spawnGuarded } from './guarded-process.ts';
 
-export type ProcessName = 'api' | 'analysis' | 'dispatcher';
+export type ProcessName = 'api' | 'analysis' | 'dispatcher' | 'webhooks';
 
 /** A process that said it is ready. */
 export interface LiveProcess {
@@ -46,6 +46,7 @@ const files = {
   api: 'dist/api/main.js',
   analysis: 'dist/workers/analysis.js',
   dispatcher: 'dist/workers/dispatcher.js',
+  webhooks: 'dist/workers/webhooks.js',
 } as const;
 
 /** Lines of a process that are kept. */
