@@ -7,15 +7,18 @@ import { ProblemError } from '../shared/problem.ts';
 import { takeItems } from './limit-requests.ts';
 
 /**
- * Refuses what would wait too long, or end after its deadline, then takes the job's items from the tenant's allowance.
- * @throws ProblemError `overloaded`, `deadline_unmeetable` (503), `quota_exceeded` (429)
+ * Refuses a webhook that must not be called, and what would wait too long or end after its deadline; then takes the
+ * job's items from the tenant's allowance.
+ * @throws ProblemError `invalid_request` (422), `webhooks_unavailable`, `overloaded`, `deadline_unmeetable` (503),
+ *   `quota_exceeded` (429)
  */
 export async function admit(
-  { quota, admission, forecast }: Pick<Context, 'quota' | 'admission' | 'forecast'>,
+  { quota, admission, forecast, webhooks }: Pick<Context, 'quota' | 'admission' | 'forecast' | 'webhooks'>,
   request: Request,
   response: Response,
   job: NewJob,
 ): Promise<void> {
+  if (job.webhook != null) await webhooks.admit(job.tenantId, job.webhook.url, '/webhook/url');
   if (job.status === 'queued') {
     admission.check(job.tenantId, job.class);
     checkDeadline(forecast, job);

@@ -9,12 +9,14 @@ import type { Context } from './context.ts';
 import { limitRequests } from './limit-requests.ts';
 import { notFound, problemHandler } from './problem-handler.ts';
 import { compatRoutes } from './routes/compat.ts';
+import { deliveryRoutes } from './routes/deliveries.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { healthRoutes } from './routes/health.ts';
 import { jobControlRoutes } from './routes/job-control.ts';
 import { jobEventRoutes } from './routes/job-events.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { userRoutes } from './routes/users.ts';
+import { webhookEndpointRoutes } from './routes/webhook-endpoints.ts';
 
 export function createApp(context: Context): Express {
   const app = express();
@@ -42,6 +44,8 @@ export function createApp(context: Context): Express {
     jobControlRoutes(context),
     jobEventRoutes(context),
     userRoutes(context),
+    webhookEndpointRoutes(context),
+    deliveryRoutes(context),
     compatRoutes(context),
   );
   app.use(notFound);

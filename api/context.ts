@@ -13,6 +13,7 @@ import type { Intake } from './intake.ts';
 import type { JobLoader } from './job-loader.ts';
 import type { Quota } from './quota.ts';
 import type { JobWatcher } from './wait.ts';
+import type { Webhooks } from './webhooks.ts';
 
 export interface Context {
   readonly config: Config;
@@ -32,6 +33,7 @@ export interface Context {
   readonly queue: DispatchQueue;
   readonly intake: Intake;
   readonly loader: JobLoader;
+  readonly webhooks: Webhooks;
   readonly watcher: JobWatcher;
   /** Aborted when the process stops: waiting clients are answered with what there is. */
   readonly stopping: AbortSignal;

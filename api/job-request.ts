@@ -7,6 +7,7 @@ import type { NewJob } from '../db/submissions.ts';
 import type { Kind, Registry } from '../models/registry.ts';
 import { limits, priorities, uuidTime } from '../shared/job.ts';
 import { invalidRequest, validate } from './validate.ts';
+import { jobWebhookSchema as webhookSchema, toWebhookRequest } from './webhook-request.ts';
 
 const charactersOf = (text: string): number =>
   text.length <= 2 * 10_000 ? Array.from(text).length : text.length;
@@ -86,6 +87,11 @@ export const jobRequestSchema = z.strictObject({
   not_before: moment.optional().describe('Runs no earlier than this'),
   deadline_at: moment.optional().describe('Expires instead of running if its result cannot be there by then'),
   options: z.record(z.string(), z.unknown()).default({}).describe('Depends on the kind'),
+  webhook: webhookSchema
+    .optional()
+    .describe(
+      "Where this job's events go, signed with the tenant's default secret (`GET /v1/webhook_secret`)",
+    ),
   store_input: z.boolean().default(true).describe('With false the texts are erased when the job ends'),
   retention_seconds: z.int().min(60).max(limits.retentionSecondsMax).default(limits.retentionSecondsDefault),
 });
@@ -134,6 +140,7 @@ export function toNewJob(
     deadlineAt: toUtc(request.deadline_at),
     createdAt: createdAt.toISOString(),
     expiresAt: new Date(createdAt.getTime() + request.retention_seconds * 1000).toISOString(),
+    webhook: toWebhookRequest(request.webhook),
     idempotency:
       idempotencyKey === undefined
         ? null

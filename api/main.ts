@@ -18,6 +18,7 @@ import { createJobLoader } from './job-loader.ts';
 import { createQuota } from './quota.ts';
 import { createJobWatcher } from './wait.ts';
 import { warmUp } from './warm-up.ts';
+import { createWebhooks } from './webhooks.ts';
 
 const config = readConfig();
 const log = createLog('api', config.LOG_LEVEL);
@@ -62,6 +63,7 @@ const app = createApp({
   queue,
   intake,
   loader: createJobLoader(readers),
+  webhooks: createWebhooks(config, changers),
   watcher,
   stopping: stopping.signal,
 });

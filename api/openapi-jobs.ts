@@ -22,6 +22,7 @@ const bodyProblems: readonly ProblemCode[] = [
   'quota_exceeded',
   'internal_error',
   'ledger_unavailable',
+  'webhooks_unavailable',
   'overloaded',
   'deadline_unmeetable',
 ];
@@ -197,6 +198,8 @@ function registerControl(registry: Paths, { job, answers }: Shapes): void {
         'input_not_stored',
         'invalid_header',
         'idempotency_key_reused',
+        'invalid_request',
+        'webhooks_unavailable',
         'overloaded',
       ]),
     },

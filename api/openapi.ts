@@ -9,6 +9,7 @@ import { jobViewSchema } from './job-view.ts';
 import { registerJobs } from './openapi-jobs.ts';
 import { type Paths, securePaths } from './openapi-security.ts';
 import { registerUsers } from './openapi-users.ts';
+import { registerWebhooks, webhookMessage } from './openapi-webhooks.ts';
 
 const problemSchema = z.object({
   type: z.string(),
@@ -50,6 +51,8 @@ export function createOpenApi(models: Registry): ReturnType<OpenApiGeneratorV31[
   const paths = securePaths(registry, answers);
   registerJobs(paths, { job, request: jobRequestSchema.meta({ id: 'JobRequest' }), answers });
   registerUsers(paths, answers);
+  registerWebhooks(paths, answers);
+  registry.registerWebhook(webhookMessage);
   registerHealth(paths);
 
   const kinds = models.kinds.map(({ kind, summary }) => `- \`${kind}\`: ${summary}`).join('\n');

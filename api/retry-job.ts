@@ -15,7 +15,15 @@ import { ProblemError } from '../shared/problem.ts';
  * @throws ProblemError `job_not_finished`, `input_not_stored` (409)
  */
 export function toRetry(
-  { job, texts }: { readonly job: JobRow; readonly texts: readonly (string | null)[] },
+  {
+    job,
+    texts,
+    webhook,
+  }: {
+    readonly job: JobRow;
+    readonly texts: readonly (string | null)[];
+    readonly webhook: NewJob['webhook'];
+  },
   registry: Registry,
   idempotencyKey: string | undefined,
 ): NewJob {
@@ -34,6 +42,7 @@ export function toRetry(
     tenantId: job.tenantId,
     id,
     retryOf: job.id,
+    webhook,
     kind: job.kind,
     modelVersion: model?.version ?? job.modelVersion,
     modelDigest: model?.digest ?? job.modelDigest,

@@ -14,7 +14,7 @@ const rules: readonly (readonly [path: RegExp, reading: Need, writing: Need])[] 
   // A question that needs a body.
   [/^\/v1\/users\/[^/]+\/graph\/what-if$/, 'users:read', 'users:read'],
   [/^\/v1\/users(\/|$)/, 'users:read', 'users:write'],
-  [/^\/v1\/(webhook_endpoints|deliveries)(\/|$)/, 'webhooks', 'webhooks'],
+  [/^\/v1\/(webhook_endpoints|webhook_secret|deliveries)(\/|$)/, 'webhooks', 'webhooks'],
   [/^\/api\/(emotions\/history|reasoning\/graph)(\/|$)/, 'users:read', 'users:read'],
   [/^\/api\/profile\/generate$/, 'jobs:write', 'jobs:write'],
   [/^\/api\/profile(\/|$)/, 'users:read', 'users:read'],

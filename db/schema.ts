@@ -195,3 +195,90 @@ export const profiles = pgTable(
   },
   (table) => [primaryKey({ columns: [table.tenantId, table.userId, table.version] })],
 );
+
+export const webhookEndpoints = pgTable(
+  'webhook_endpoints',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    id: uuid('id').notNull(),
+    url: text('url').notNull(),
+    events: text('events').array().notNull(),
+    includeResult: boolean('include_result').notNull(),
+    description: text('description'),
+    status: text('status').notNull(),
+    statusReason: text('status_reason'),
+    failingSince: moment('failing_since'),
+    createdAt: moment('created_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.tenantId, table.id] })],
+);
+
+export const webhookSecrets = pgTable(
+  'webhook_secrets',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    ownerId: uuid('owner_id').notNull(),
+    id: uuid('id').notNull(),
+    keyId: text('key_id').notNull(),
+    sealed: bytea('sealed').notNull(),
+    createdAt: moment('created_at').notNull(),
+    expiresAt: moment('expires_at'),
+  },
+  (table) => [primaryKey({ columns: [table.tenantId, table.ownerId, table.id] })],
+);
+
+export const webhookRequests = pgTable(
+  'webhook_requests',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    subjectId: uuid('subject_id').notNull(),
+    url: text('url').notNull(),
+    events: text('events').array().notNull(),
+    includeResult: boolean('include_result').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.tenantId, table.subjectId] })],
+);
+
+export const deliveries = pgTable(
+  'deliveries',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    id: uuid('id').notNull(),
+    targetId: uuid('target_id').notNull(),
+    endpointId: uuid('endpoint_id'),
+    url: text('url'),
+    includeResult: boolean('include_result'),
+    subjectType: text('subject_type').notNull(),
+    subjectId: uuid('subject_id').notNull(),
+    subjectGone: boolean('subject_gone').notNull(),
+    type: text('type').notNull(),
+    sequence: integer('sequence').notNull(),
+    at: moment('at').notNull(),
+    data: jsonb('data'),
+    status: text('status').notNull(),
+    statusReason: text('status_reason'),
+    attempt: integer('attempt').notNull(),
+    tries: integer('tries').notNull(),
+    since: moment('since').notNull(),
+    nextAttemptAt: moment('next_attempt_at'),
+    createdAt: moment('created_at').notNull(),
+    endedAt: moment('ended_at'),
+  },
+  (table) => [primaryKey({ columns: [table.tenantId, table.id] })],
+);
+
+export const deliveryAttempts = pgTable(
+  'delivery_attempts',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    deliveryId: uuid('delivery_id').notNull(),
+    number: integer('number').notNull(),
+    at: moment('at').notNull(),
+    outcome: text('outcome').notNull(),
+    statusCode: integer('status_code'),
+    latencyMs: integer('latency_ms').notNull(),
+    detail: text('detail'),
+    body: text('body'),
+  },
+  (table) => [primaryKey({ columns: [table.tenantId, table.deliveryId, table.number] })],
+);

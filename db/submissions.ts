@@ -28,7 +28,15 @@ export interface NewJob {
   readonly expiresAt: string;
   /** The job that this one repeats. */
   readonly retryOf?: string;
+  /** Where the job's own events go, signed with the tenant's default secret. */
+  readonly webhook?: WebhookRequest | undefined;
   readonly idempotency: { readonly route: string; readonly key: string; readonly fingerprint: string } | null;
+}
+
+export interface WebhookRequest {
+  readonly url: string;
+  readonly events: readonly string[];
+  readonly includeResult: boolean;
 }
 
 const insertJobsSql = `
@@ -37,7 +45,7 @@ WITH input AS MATERIALIZED (
     "tenantId" uuid, id uuid, kind text, "modelVersion" text, "modelDigest" text, class smallint, status text,
     "userId" text, "customId" text, metadata jsonb, tags json, options jsonb, "storeInput" boolean, texts json,
     "characterCount" integer, "dispatchId" uuid, "notBefore" timestamptz, "deadlineAt" timestamptz,
-    "createdAt" timestamptz, "expiresAt" timestamptz, "retryOf" uuid, idempotency json)
+    "createdAt" timestamptz, "expiresAt" timestamptz, "retryOf" uuid, idempotency json, webhook json)
 ), won AS (
   INSERT INTO idempotency_keys AS k (tenant_id, route, key, fingerprint, job_id)
   SELECT "tenantId", idempotency->>'route', idempotency->>'key', decode(idempotency->>'fingerprint', 'hex'), id
@@ -67,6 +75,11 @@ WITH input AS MATERIALIZED (
   INSERT INTO items (tenant_id, job_id, index, text)
   SELECT "tenantId", id, item.position - 1, item.text
   FROM accepted, json_array_elements_text(texts) WITH ORDINALITY AS item(text, position)
+), webhooks AS (
+  INSERT INTO webhook_requests (tenant_id, subject_id, url, events, include_result)
+  SELECT "tenantId", id, webhook->>'url', ARRAY(SELECT json_array_elements_text(webhook->'events')),
+    (webhook->>'includeResult')::boolean
+  FROM accepted WHERE webhook IS NOT NULL
 ), events AS (
   INSERT INTO job_events (tenant_id, job_id, sequence, type, at)
   SELECT "tenantId", id, 1, 'job.' || status, "createdAt" FROM accepted

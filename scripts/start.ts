@@ -11,6 +11,7 @@ import { createOutput, type Output } from './output.ts';
 import { type Services, startServices } from './services.ts';
 import { onStopRequest } from './stop-requests.ts';
 import { type Supervised, supervise } from './supervise.ts';
+import { keepWebhookKeys } from './webhook-keys.ts';
 
 /** Beyond the processes' own limit for draining, so that each may end by itself. */
 const killMarginMs = 2000;
@@ -80,7 +81,12 @@ async function prepareSchema({ env }: Services): Promise<void> {
   }
 }
 
-function startProcesses({ members }: Formation, services: Services, output: Output): readonly Supervised[] {
+function startProcesses(
+  { config, members }: Formation,
+  services: Services,
+  output: Output,
+): readonly Supervised[] {
+  const webhooks = keepWebhookKeys(config);
   return members.map(({ label, name, command, placement, port }) => {
     output.say(`starting ${label}${placement === '' ? '' : ` (${placement})`} on port ${port}`);
     return supervise({
@@ -88,7 +94,7 @@ function startProcesses({ members }: Formation, services: Services, output: Outp
         name: label,
         command: command.map((word) => (word === 'node' ? process.execPath : word)),
         cwd: packageRoot,
-        env: { ...services.env, [name === 'api' ? 'PORT' : 'METRICS_PORT']: String(port) },
+        env: { ...services.env, ...webhooks, [name === 'api' ? 'PORT' : 'METRICS_PORT']: String(port) },
         // When our servers die with us, there is nothing left to drain into.
         deathSignal: services.started.length > 0 ? 'KILL' : 'TERM',
         onLine: (line) => output.line(label, line),

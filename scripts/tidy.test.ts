@@ -53,10 +53,11 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   scripts: ['shared/', 'db/', 'models/'],
 };
 
-/** Tests against real servers, and the bench of the graph's two stores, also lay out and read the ledger, and start processes as the launcher does. */
+/** Tests against real servers, and the benches of the graph's two stores and of webhooks, also lay out and read the ledger, and start processes as the launcher does. */
 const liveTestsMayImport = [
   'db/',
   'scripts/live-system.ts',
+  'scripts/live-receiver.ts',
   'scripts/guarded-process.ts',
   'scripts/free-port.ts',
   'scripts/embedded-neo4j.ts',
@@ -64,7 +65,9 @@ const liveTestsMayImport = [
 
 function isAllowed(source: SourceFile, path: string): boolean {
   const own = `${source.room}/`;
-  const live = /\.(live|fault)\.ts$|^bench\/faults\/|^bench\/(graph|ledger)\.ts$/.test(source.path)
+  const live = /\.(live|fault)\.ts$|^bench\/faults\/|^bench\/(graph|ledger|webhooks(-\w+)?)\.ts$/.test(
+    source.path,
+  )
     ? liveTestsMayImport
     : [];
   return [own, ...(mayImport[source.room] ?? []), ...live].some((entry) =>

@@ -69,6 +69,18 @@ export const configSchema = z.object({
   PRIORITY_FLOOR_PERCENT: int(1, 33).default(12),
   PRIORITY_AGE_MS: int(1000, 86_400_000).default(300_000),
 
+  WEBHOOK_KEYS: z.string().default(''),
+  WEBHOOK_PORTS: z
+    .string()
+    .regex(/^\d{1,5}(,\d{1,5})*$/)
+    .default('443'),
+  WEBHOOK_ALLOW_LOOPBACK: bool.default(false),
+  WEBHOOK_TIMEOUT_MS: int(100, 120_000).default(15_000),
+  WEBHOOK_CONNECT_MS: int(50, 60_000).default(5000),
+  WEBHOOK_CONCURRENCY: int(1, 64).default(4),
+  WEBHOOK_IN_FLIGHT_MAX: int(1, 10_000).default(1000),
+  WEBHOOK_TICK_MS: int(10, 60_000).default(500),
+
   FAULT_INJECTION: bool.default(false),
 });
 
@@ -97,6 +109,9 @@ function refuseUnsafe(config: Config): void {
     throw new Error(
       `configuration: HOST=${config.HOST} is reachable by others and the API asks for no key; set AUTH=on and make keys with npm run keys`,
     );
+  }
+  if (config.WEBHOOK_ALLOW_LOOPBACK && config.NODE_ENV === 'production') {
+    throw new Error('configuration: WEBHOOK_ALLOW_LOOPBACK=true is refused when NODE_ENV=production');
   }
   if (config.FAULT_INJECTION && config.NODE_ENV === 'production') {
     throw new Error('configuration: FAULT_INJECTION=true is refused when NODE_ENV=production');

@@ -102,6 +102,21 @@ export const metrics = {
   }),
   graphPending: new Gauge({ name: 'soma_graph_pending_edges', help: 'Edges that Neo4j lacks' }),
   graphProjected: counter('soma_graph_projected_edges_total', 'Edges copied to Neo4j', []),
+  webhookAttempts: counter('soma_webhook_attempts_total', 'Attempts to deliver a message', ['outcome']),
+  webhookAttemptSeconds: histogram('soma_webhook_attempt_seconds', 'One attempt, from request to answer', []),
+  webhookPending: new Gauge({ name: 'soma_webhook_pending', help: 'Messages under way' }),
+  webhookOldestAge: new Gauge({
+    name: 'soma_webhook_oldest_age_seconds',
+    help: 'How long the message that is due longest has been due',
+  }),
+  webhookOpenCircuits: new Gauge({
+    name: 'soma_webhook_open_circuits',
+    help: 'Targets of this process that only fail and are tried now and then',
+  }),
+  webhookEndpointsDisabled: counter('soma_webhook_endpoints_disabled_total', 'Endpoints disabled by us', [
+    'reason',
+  ]),
+  webhookPruned: counter('soma_webhook_pruned_total', 'Deliveries deleted at the end of their retention', []),
   tickFailures: counter('soma_tick_failures_total', 'Background ticks that threw', ['tick']),
 };
 

@@ -13,6 +13,15 @@ export const problemCatalogue = {
   not_found: { status: 404, title: 'Nothing is here', retryable: false },
   profile_not_found: { status: 404, title: 'There is no profile yet', retryable: false },
   job_not_found: { status: 404, title: 'There is no such job', retryable: false },
+  webhook_endpoint_not_found: { status: 404, title: 'There is no such webhook endpoint', retryable: false },
+  delivery_not_found: { status: 404, title: 'There is no such delivery', retryable: false },
+  endpoint_limit_reached: {
+    status: 409,
+    title: 'The tenant has as many endpoints as it may',
+    retryable: false,
+  },
+  endpoint_disabled: { status: 409, title: 'The endpoint is disabled', retryable: false },
+  delivery_pending: { status: 409, title: 'The delivery is still under way', retryable: true },
   job_failed: { status: 409, title: 'The job did not succeed', retryable: false },
   job_not_finished: { status: 409, title: 'The job has not ended yet', retryable: true },
   job_already_finished: { status: 409, title: 'The job has already ended', retryable: false },
@@ -30,6 +39,11 @@ export const problemCatalogue = {
   internal_error: { status: 500, title: 'Something is wrong on our side', retryable: true },
   ledger_unavailable: { status: 503, title: 'The job cannot be recorded at the moment', retryable: true },
   deadline_unmeetable: { status: 503, title: 'The deadline cannot be met', retryable: true },
+  webhooks_unavailable: {
+    status: 503,
+    title: 'This server has no key for webhook secrets',
+    retryable: false,
+  },
   overloaded: { status: 503, title: 'More comes in than can be done', retryable: true },
 } as const;
 

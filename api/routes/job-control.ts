@@ -2,6 +2,7 @@
 
 import { type Request, type Response, Router } from 'express';
 import { asTenant } from '../../db/client.ts';
+import { getWebhookRequest } from '../../db/deliveries.ts';
 import { eraseJob } from '../../db/erase-job.ts';
 import { cancelJob } from '../../db/job-control.ts';
 import { getSubmission } from '../../db/jobs.ts';
@@ -45,7 +46,10 @@ async function retry(context: Context, request: Request, response: Response): Pr
   const idempotencyKey = readIdempotencyKey(request);
   const found = await asTenant(context.readers, tenantId, (reader) => getSubmission(reader, tenantId, id));
   if (found === undefined) throw jobNotFound();
-  const job = toRetry(found, context.registry, idempotencyKey);
+  const webhook = await asTenant(context.readers, tenantId, (reader) =>
+    getWebhookRequest(reader, tenantId, id),
+  );
+  const job = toRetry({ ...found, webhook }, context.registry, idempotencyKey);
   await admit(context, request, response, job);
   const { view, replayed } = await recordAndWait(context, job, {
     waitSeconds: undefined,

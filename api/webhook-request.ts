@@ -1,0 +1,93 @@
+// What a client may ask about webhooks, checked to the last field. URLs are judged by `webhooks.ts`.
+
+import { z } from 'zod';
+import type { WebhookRequest } from '../db/submissions.ts';
+import { parseJobId } from '../shared/job.ts';
+import {
+  deliveryIds,
+  deliveryStatuses,
+  endpointIds,
+  terminalEvents,
+  webhookLimits,
+  webhookPatterns,
+} from '../shared/webhook.ts';
+
+const url = z.string().min(1).max(webhookLimits.urlCharactersMax).describe('https only, of a public server');
+
+const events = z
+  .array(z.enum(webhookPatterns))
+  .min(1)
+  .max(webhookPatterns.length)
+  .describe('Events, or families like `job.*`, or `*`');
+
+const includeResult = z
+  .boolean()
+  .describe('Puts the result of a job into its message, if it has at most 128 kB');
+
+const description = z
+  .string()
+  .max(webhookLimits.descriptionCharactersMax)
+  .refine((value) => !value.includes('\0') && value.isWellFormed(), { error: 'Is no text' })
+  .nullable();
+
+/** `webhook` of a job. */
+export const jobWebhookSchema = z.strictObject({
+  url,
+  events: events.default([...terminalEvents]),
+  include_result: includeResult.default(false),
+});
+
+export function toWebhookRequest(
+  webhook: z.output<typeof jobWebhookSchema> | undefined,
+): WebhookRequest | undefined {
+  return webhook && { url: webhook.url, events: webhook.events, includeResult: webhook.include_result };
+}
+
+export const newEndpointSchema = z.strictObject({
+  url,
+  events: events.default(['*']),
+  include_result: includeResult.default(false),
+  description: description.default(null),
+});
+
+export const changeEndpointSchema = z
+  .strictObject({
+    url: url.optional(),
+    events: events.optional(),
+    include_result: includeResult.optional(),
+    description: description.optional(),
+    status: z
+      .enum(['enabled', 'disabled'])
+      .optional()
+      .describe('To enable an endpoint makes it hear of what happens from now on'),
+  })
+  .refine((changes) => Object.keys(changes).length > 0, { error: 'Changes nothing' });
+
+const moment = z.iso
+  .datetime({ offset: true })
+  .refine((value) => Date.parse(value) >= 0 && Date.parse(value) < Date.UTC(10_000, 0), {
+    error: 'Is not between the years 1970 and 9999',
+  });
+
+export const recoverSchema = z
+  .strictObject({
+    since: moment.describe('Of the deliveries, when they were made'),
+    until: moment.optional().describe('Before then; now if left out'),
+    dry_run: z.boolean().default(false).describe('Only counts'),
+  })
+  .refine(({ since, until }) => until === undefined || Date.parse(since) < Date.parse(until), {
+    error: 'Must be after since',
+    path: ['until'],
+    params: { code: 'out_of_range' },
+  });
+
+const idOf = (parse: (id: string) => string | undefined) =>
+  z.string().refine((id) => parse(id) !== undefined, { error: 'Is no such id', params: { code: 'id' } });
+
+export const deliveriesQuerySchema = z.strictObject({
+  endpoint: idOf(endpointIds.parse).optional().describe('Of this endpoint'),
+  job: idOf(parseJobId).optional().describe('About this job'),
+  status: z.enum(deliveryStatuses).optional(),
+  limit: z.coerce.number().int().min(1).max(100).default(20),
+  after: idOf(deliveryIds.parse).optional().describe('Older than this one: the `last_id` of the page before'),
+});
