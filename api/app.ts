@@ -14,6 +14,7 @@ import { healthRoutes } from './routes/health.ts';
 import { jobControlRoutes } from './routes/job-control.ts';
 import { jobEventRoutes } from './routes/job-events.ts';
 import { jobRoutes } from './routes/jobs.ts';
+import { personRoutes } from './routes/person.ts';
 import { userRoutes } from './routes/users.ts';
 
 export function createApp(context: Context): Express {
@@ -42,6 +43,7 @@ export function createApp(context: Context): Express {
     jobControlRoutes(context),
     jobEventRoutes(context),
     userRoutes(context),
+    personRoutes(context),
     compatRoutes(context),
   );
   app.use(notFound);

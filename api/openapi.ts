@@ -8,6 +8,7 @@ import { jobRequestSchema } from './job-request.ts';
 import { jobViewSchema } from './job-view.ts';
 import { registerJobs } from './openapi-jobs.ts';
 import { type Paths, securePaths } from './openapi-security.ts';
+import { registerPerson } from './openapi-person.ts';
 import { registerUsers } from './openapi-users.ts';
 
 const problemSchema = z.object({
@@ -50,6 +51,7 @@ export function createOpenApi(models: Registry): ReturnType<OpenApiGeneratorV31[
   const paths = securePaths(registry, answers);
   registerJobs(paths, { job, request: jobRequestSchema.meta({ id: 'JobRequest' }), answers });
   registerUsers(paths, answers);
+  registerPerson(paths, answers);
   registerHealth(paths);
 
   const kinds = models.kinds.map(({ kind, summary }) => `- \`${kind}\`: ${summary}`).join('\n');

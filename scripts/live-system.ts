@@ -11,7 +11,7 @@ import { findOnPath } from './find-on-path.ts';
 import { freePort } from './free-port.ts';
 import { type Exit, type GuardedProcess, limit, spawnGuarded } from './guarded-process.ts';
 
-export type ProcessName = 'api' | 'analysis' | 'dispatcher';
+export type ProcessName = 'api' | 'analysis' | 'profile' | 'graph' | 'dispatcher';
 
 /** A process that said it is ready. */
 export interface LiveProcess {
@@ -45,6 +45,8 @@ export interface LiveSystem {
 const files = {
   api: 'dist/api/main.js',
   analysis: 'dist/workers/analysis.js',
+  profile: 'dist/workers/profile.js',
+  graph: 'dist/workers/graph.js',
   dispatcher: 'dist/workers/dispatcher.js',
 } as const;
 

@@ -57,6 +57,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 const liveTestsMayImport = [
   'db/',
   'scripts/live-system.ts',
+  'scripts/canary.ts',
   'scripts/guarded-process.ts',
   'scripts/free-port.ts',
   'scripts/embedded-neo4j.ts',

@@ -13,6 +13,7 @@ export const problemCatalogue = {
   not_found: { status: 404, title: 'Nothing is here', retryable: false },
   profile_not_found: { status: 404, title: 'There is no profile yet', retryable: false },
   job_not_found: { status: 404, title: 'There is no such job', retryable: false },
+  erasure_not_found: { status: 404, title: 'There is no such receipt', retryable: false },
   job_failed: { status: 409, title: 'The job did not succeed', retryable: false },
   job_not_finished: { status: 409, title: 'The job has not ended yet', retryable: true },
   job_already_finished: { status: 409, title: 'The job has already ended', retryable: false },

@@ -24,6 +24,7 @@ const tickers = [
   startTicker('reconcile', config.RECONCILE_MS, log, ticks.reconcile),
   startTicker('rescue', 1000, log, ticks.rescue),
   startTicker('measure', 2000, log, ticks.measure),
+  startTicker('erase', 1000, log, ticks.erase),
   startTicker('prune', 30_000, log, ticks.prune),
   startTicker('partitions', 3_600_000, log, ticks.partitions),
 ];
