@@ -19,6 +19,7 @@ import { healthRoutes } from './routes/health.ts';
 import { jobControlRoutes } from './routes/job-control.ts';
 import { jobEventRoutes } from './routes/job-events.ts';
 import { jobRoutes } from './routes/jobs.ts';
+import { personRoutes } from './routes/person.ts';
 import { userRoutes } from './routes/users.ts';
 import { webhookEndpointRoutes } from './routes/webhook-endpoints.ts';
 
@@ -57,6 +58,7 @@ export function createApp(context: Context): Express {
     userRoutes(context),
     webhookEndpointRoutes(context),
     deliveryRoutes(context),
+    personRoutes(context),
     compatRoutes(context),
   );
   app.use(notFound);

@@ -3,6 +3,7 @@
 import { Redis } from 'ioredis';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { findInRedis, findInTables } from '../scripts/canary.ts';
 import { createLiveSystem, until } from '../scripts/live-system.ts';
 import { readConfig } from '../shared/config.ts';
 import { type JobView, jobViewSchema } from './job-view.ts';
@@ -38,37 +39,8 @@ async function expectProblem(response: Response, status: number, code: string): 
   assert.match(body, `"code":"${code}"`);
 }
 
-/** Tables whose rows, as text, have the word in them. */
-async function findInTables(word: string): Promise<string[]> {
-  const { rows } = await system.owner.query<{ name: string }>(
-    `SELECT relname AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
-     AND NOT relispartition`,
-  );
-  const found: string[] = [];
-  for (const { name } of rows) {
-    const hits = await system.owner.query(`SELECT FROM ${name} t WHERE strpos(t::text, $1) > 0`, [word]);
-    if (hits.rowCount !== 0) found.push(name);
-  }
-  return found.sort();
-}
-
-/** Keys of this system's queue whose value, or name, has the word in it. */
-async function findInRedis(word: string): Promise<string[]> {
-  const read: Readonly<Record<string, (key: string) => Promise<unknown>>> = {
-    string: (key) => redis.get(key),
-    hash: (key) => redis.hgetall(key),
-    list: (key) => redis.lrange(key, 0, -1),
-    set: (key) => redis.smembers(key),
-    zset: (key) => redis.zrange(key, '0', '-1'),
-    stream: (key) => redis.xrange(key, '-', '+'),
-  };
-  const found: string[] = [];
-  for (const key of await redis.keys(`${system.env['QUEUE_PREFIX'] ?? ''}*`)) {
-    const value = await read[await redis.type(key)]?.(key);
-    if (`${key} ${JSON.stringify(value)}`.includes(word)) found.push(key);
-  }
-  return found;
-}
+const inTables = (word: string) => findInTables(system.owner, word);
+const inRedis = (word: string) => findInRedis(redis, system.env['QUEUE_PREFIX'] ?? '', word);
 
 test('runs an ended job again as a new one', async () => {
   const first = await finish({
@@ -116,14 +88,14 @@ test('leaves no trace of an erased job in any table or in Redis', async () => {
      SELECT tenant_id, user_id, 1, gen_random_uuid(), jsonb_build_object('top', $2::text), now() FROM jobs WHERE id = $1`,
     [job.id.slice(4), word],
   );
-  const before = await findInTables(word);
+  const before = await inTables(word);
   assert.equal(before, ['analyses', 'facts', 'graph_edges', 'graph_nodes', 'items', 'jobs', 'profiles']);
   const response = await send('DELETE', job.links.self);
   assert.is(response.status, 202);
   const receipt = await response.text();
   assert.match(receipt, new RegExp(`^\\{"id":"era_[0-9a-f-]{36}","object":"erasure","job_id":"${job.id}"`));
-  assert.equal([await findInTables(word), await findInRedis(word)], [[], []]);
-  assert.equal(await findInTables(job.id.slice(4)), ['erasures', 'idempotency_keys']);
+  assert.equal([await inTables(word), await inRedis(word)], [[], []]);
+  assert.equal(await inTables(job.id.slice(4)), ['erasures', 'idempotency_keys']);
   assert.is(await (await send('DELETE', job.links.self)).text(), receipt);
   for (const path of ['', '/result'])
     await expectProblem(await send('GET', job.links.self + path), 404, 'job_not_found');
@@ -132,7 +104,7 @@ test('leaves no trace of an erased job in any table or in Redis', async () => {
     404,
     'job_not_found',
   );
-  assert.equal(await findInTables(word), []);
+  assert.equal(await inTables(word), []);
 });
 
 test('does not let a worker bring back what was erased in its hands', async () => {
@@ -149,7 +121,7 @@ test('does not let a worker bring back what was erased in its hands', async () =
       : undefined,
   );
   await finish({ kind: 'emotion', input: { text: 'Something else' } });
-  assert.equal([await findInTables('canaryowl'), await findInRedis('canaryowl')], [[], []]);
+  assert.equal([await inTables('canaryowl'), await inRedis('canaryowl')], [[], []]);
   assert.not.ok([...api.warnings(), ...worker.warnings()].some((line) => line.includes('canaryowl')));
 });
 

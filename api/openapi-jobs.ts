@@ -4,6 +4,7 @@ import type { RouteConfig } from '@asteasolutions/zod-to-openapi';
 import { z } from 'zod';
 import { limits } from '../shared/job.ts';
 import type { ProblemCode } from '../shared/problem.ts';
+import { erasureExample, erasureSchema } from './erasure-view.ts';
 import { resultViewSchema } from './job-view.ts';
 import { jobPageSchema, listQuerySchema } from './list-jobs.ts';
 import type { Paths } from './openapi-security.ts';
@@ -32,13 +33,6 @@ const lookProblems: readonly ProblemCode[] = ['job_not_found', 'internal_error',
 const example = { kind: 'emotion', input: { text: 'I finally got the job, and I cannot stop smiling!' } };
 const exampleId = 'job_01990a6e-7c00-7000-8000-000000000001';
 const params = z.object({ id: z.string().meta({ example: exampleId }) });
-
-const erasureSchema = z.object({
-  id: z.string().describe('era_ and a UUIDv7'),
-  object: z.literal('erasure'),
-  job_id: z.string(),
-  requested_at: z.iso.datetime(),
-});
 
 interface Shapes {
   readonly job: z.ZodType;
@@ -214,12 +208,7 @@ function registerControl(registry: Paths, { job, answers }: Shapes): void {
       'Erases texts, results, events, facts, what the graph knows from them alone, and the profiles of the person that were made since the job ended. A worker that has the job can store nothing of it. Jobs that were made of it by retry are jobs of their own. Asked again, the answer is the same receipt.',
     request: { params },
     responses: {
-      202: ok('The receipt', erasureSchema, {
-        id: 'era_01990a6e-7c00-7000-8000-000000000002',
-        object: 'erasure',
-        job_id: exampleId,
-        requested_at: '2026-11-24T18:00:00.000Z',
-      }),
+      202: ok('The receipt', erasureSchema, { ...erasureExample, job_id: exampleId }),
       ...answers(lookProblems),
     },
   });

@@ -6,23 +6,14 @@ import { profileSchema } from '../models/analytics/profile.ts';
 import { profileDiffSchema } from '../models/analytics/profile-diff.ts';
 import { trajectorySchema } from '../models/analytics/trajectory.ts';
 import type { ProblemCode } from '../shared/problem.ts';
+import { edgeSchema } from './edge-view.ts';
 import { historyEntrySchema } from './history.ts';
 import type { Paths } from './openapi-security.ts';
 import { analyzeBody, batchBody, extractBody, generateBody } from './routes/compat.ts';
 import { bounds, emotionsQuery, key, version, whatIfBody } from './routes/users.ts';
 
 const node = z.object({ key: z.string(), type: z.string(), name: z.string() });
-const edge = z.object({
-  source: z.string(),
-  target: z.string(),
-  type: z.enum(['causes', 'mentions', 'feels']),
-  relation: z.string().nullable(),
-  strength: z.number().describe('Mean over the evidence, 0..1'),
-  evidence_count: z.int(),
-  analyses: z.array(z.string()).describe('The newest 20 sources, <job>:<item>'),
-  first_at: z.string(),
-  last_at: z.string(),
-});
+const edge = edgeSchema;
 const path = z.object({ nodes: z.array(z.string()), strength: z.number(), edges: z.array(edge) });
 const profileView = z.object({
   user_id: z.string(),

@@ -10,6 +10,7 @@ import { registerBatches } from './openapi-batches.ts';
 import { registerFiles } from './openapi-files.ts';
 import { registerJobs } from './openapi-jobs.ts';
 import { type Paths, securePaths } from './openapi-security.ts';
+import { registerPerson } from './openapi-person.ts';
 import { registerUsers } from './openapi-users.ts';
 import { registerWebhooks, webhookMessage } from './openapi-webhooks.ts';
 
@@ -68,6 +69,7 @@ export function createOpenApi(models: Registry): ReturnType<OpenApiGeneratorV31[
   registerUsers(paths, answers);
   registerWebhooks(paths, answers);
   registry.registerWebhook(webhookMessage);
+  registerPerson(paths, answers);
   registerHealth(paths);
 
   const kinds = models.kinds.map(({ kind, summary }) => `- \`${kind}\`: ${summary}`).join('\n');

@@ -1,6 +1,7 @@
 // The request headers of routes that record jobs.
 
 import type { Request } from 'express';
+import { createHash } from 'node:crypto';
 import { limits } from '../shared/job.ts';
 import { ProblemError } from '../shared/problem.ts';
 
@@ -10,7 +11,11 @@ export function readPreference(request: Request): number | undefined {
   return found === undefined ? undefined : Math.min(Number(found), limits.waitSecondsMax);
 }
 
-/** @throws ProblemError `invalid_header` */
+/**
+ * What stands for the request's `Idempotency-Key`: its SHA-256. Clients write what they like into a key, a person's name
+ * or words among it; the hash serves as well and can be kept when the person is erased.
+ * @throws ProblemError `invalid_header`
+ */
 export function readIdempotencyKey(request: Request): string | undefined {
   const key = request.get('Idempotency-Key');
   if (key === undefined) return undefined;
@@ -18,5 +23,5 @@ export function readIdempotencyKey(request: Request): string | undefined {
     const detail = `Idempotency-Key must have 1 to ${limits.idempotencyKeyCharactersMax} printable ASCII characters`;
     throw new ProblemError('invalid_header', detail);
   }
-  return key;
+  return createHash('sha256').update(key).digest('hex');
 }

@@ -14,6 +14,8 @@ const rules: readonly (readonly [path: RegExp, reading: Need, writing: Need])[] 
   // A question that needs a body.
   [/^\/v1\/users\/[^/]+\/graph\/what-if$/, 'users:read', 'users:read'],
   [/^\/v1\/users(\/|$)/, 'users:read', 'users:write'],
+  // A receipt names nobody who is erased.
+  [/^\/v1\/erasures(\/|$)/, 'key', 'key'],
   [/^\/v1\/(webhook_endpoints|webhook_secret|deliveries)(\/|$)/, 'webhooks', 'webhooks'],
   [/^\/api\/(emotions\/history|reasoning\/graph)(\/|$)/, 'users:read', 'users:read'],
   [/^\/api\/profile\/generate$/, 'jobs:write', 'jobs:write'],

@@ -146,7 +146,7 @@ WITH input AS MATERIALIZED (
 ), held AS MATERIALIZED (
   SELECT j.tenant_id, j.id, j.status = 'canceling' AS canceling, x."userId" IS NOT NULL AND EXISTS (
       SELECT 1 FROM erasures e WHERE e.tenant_id = j.tenant_id AND e.user_id = x."userId"
-        AND e.requested_at >= j.created_at) OR EXISTS (
+        AND e.last_job_id >= j.id) OR EXISTS (
       SELECT 1 FROM erasures e WHERE e.tenant_id = j.tenant_id AND e.job_id = j.id) AS erased,
     clock_timestamp() AS ended_at
   FROM jobs j JOIN input x ON j.tenant_id = x."tenantId" AND j.id = x.id AND j.attempt = x.attempt

@@ -196,11 +196,10 @@ test('shows nothing to a reader of no tenant, and lets no reader write', async (
 test('keeps no result and no fact of a person who was erased meanwhile', async () => {
   const person = { tenantId: tenantA, userId: 'erased' };
   const [before, namesake] = [await start(person), await start({ ...person, tenantId: tenantB })];
-  await system.owner.query('INSERT INTO erasures (tenant_id, id, user_id) VALUES ($1, $2, $3)', [
-    tenantA,
-    v7(),
-    person.userId,
-  ]);
+  await system.owner.query(
+    'INSERT INTO erasures (tenant_id, id, user_id, last_job_id) VALUES ($1, $2, $3, $2)',
+    [tenantA, v7(), person.userId],
+  );
   assert.is(await complete(before, [causes('rain', 'mud', 1)]), 'canceled');
   assert.is(await complete(namesake, [causes('rain', 'mud', 1)]), 'succeeded');
   for (const table of ['analyses', 'facts', 'graph_nodes', 'graph_edges']) {

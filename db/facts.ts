@@ -123,7 +123,11 @@ async function listUsers(tx: Tx, after: readonly string[], tenantId: string | un
   return z.array(userRow).parse(rows);
 }
 
-async function rebuildUsers(tx: Tx, users: readonly User[]): Promise<{ edges: number; nodes: number }> {
+/** Makes nodes and edges of these users anew from the facts. @returns how many had to be put right. */
+export async function rebuildUsers(
+  tx: Tx,
+  users: readonly User[],
+): Promise<{ edges: number; nodes: number }> {
   const values = [users.map((user) => user.tenant_id), users.map((user) => user.user_id)];
   const step = async (text: string) => (await tx.query({ text, values })).rowCount ?? 0;
   await step(`${whose} SELECT count(*) FROM (SELECT n.key FROM whose w JOIN graph_nodes n USING (tenant_id, user_id)
@@ -164,6 +168,39 @@ WHERE g.evidence_count > 0 ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING`;
 
 const deleteNodesSql = `${whose}
 DELETE FROM graph_nodes n USING whose w WHERE n.tenant_id = w.tenant_id AND n.user_id = w.user_id AND ${isLoose('n')}`;
+
+/**
+ * Takes up to `limit` edges that no fact states any more out of a person's graph, with the nodes that only they joined.
+ * @returns how many.
+ */
+export async function eraseUnfounded(
+  tx: Tx,
+  person: { readonly tenantId: string; readonly userId: string },
+  limit: number,
+): Promise<number> {
+  const values = [[person.tenantId], [person.userId]];
+  const { rows } = await tx.query(listUnfoundedSql, [...values, limit]);
+  const edges = z.array(endsRow).parse(rows);
+  if (edges.length === 0) return 0;
+  const keys = [...new Set(edges.flatMap(({ source, target }) => [source, target]))];
+  await tx.query(
+    `SELECT FROM graph_nodes WHERE tenant_id = $1 AND user_id = $2 AND key = ANY($3) ORDER BY key FOR UPDATE`,
+    [person.tenantId, person.userId, keys],
+  );
+  // Stated again by now, an edge stays.
+  const theirs = `AND (g.type, g.source, g.target) IN (
+    SELECT x.type, x.source, x.target FROM json_to_recordset($3) AS x(type text, source text, target text))`;
+  for (const action of [emptyEdgesSql, deleteEdgesSql])
+    await tx.query(`${action} ${theirs}`, [...values, JSON.stringify(edges)]);
+  await tx.query(`${deleteNodesSql} AND n.key = ANY($3)`, [...values, keys]);
+  return edges.length;
+}
+
+const endsRow = z.object({ type: z.string(), source: z.string(), target: z.string() });
+
+const listUnfoundedSql = `${whose}
+SELECT g.type, g.source, g.target FROM whose w JOIN graph_edges g USING (tenant_id, user_id)
+WHERE (g.evidence_count > 0 OR g.projected_version = 0) AND ${unfounded} LIMIT $3`;
 
 const pageRows = 5000;
 

@@ -164,8 +164,12 @@ test('keeps no result of what was erased meanwhile', async () => {
   const ofOther = await insert({ userId: 'u2' });
   const claims = [await mustClaim(job), await mustClaim(ofUser), await mustClaim(ofOther)];
   await system.owner.query(
-    `INSERT INTO erasures (tenant_id, id, job_id, user_id) VALUES ($1, $2, $3, NULL), ($1, $4, NULL, 'u1'), ($5, $4, NULL, 'u2')`,
-    [defaultTenantId, v7(), job.id, v7(), otherTenant],
+    `INSERT INTO erasures (tenant_id, id, job_id, completed_at) VALUES ($1, $2, $3, now())`,
+    [defaultTenantId, v7(), job.id],
+  );
+  await system.owner.query(
+    `INSERT INTO erasures (tenant_id, id, user_id, last_job_id) VALUES ($1, $3, 'u1', $4), ($2, $3, 'u2', $4)`,
+    [defaultTenantId, otherTenant, v7(), ofUser.id],
   );
   const ended = await completeJobs(
     pools.worker,
@@ -317,6 +321,9 @@ test('lets no role do more than its work', async () => {
     ['reader', 'DELETE FROM items'],
     ['reader', 'SELECT 1 FROM idempotency_keys'],
     ['reader', 'SELECT 1 FROM processes'],
+    ['reader', 'DELETE FROM erasures'],
+    ['intake', 'SELECT 1 FROM erasures'],
+    ['intake', 'UPDATE api_keys SET revoked_at = NULL'],
     ['worker', 'CREATE TABLE public.x (a integer)'],
     ['worker', 'DROP TABLE jobs'],
     ['worker', `INSERT INTO tenants (id, name) VALUES (gen_random_uuid(), 'x')`],

@@ -34,6 +34,8 @@ export const apiKeys = pgTable('api_keys', {
   scopes: text('scopes').array().notNull(),
   createdAt: moment('created_at').notNull(),
   revokedAt: moment('revoked_at'),
+  expiresAt: moment('expires_at'),
+  lastUsedAt: moment('last_used_at'),
 });
 
 export const jobs = pgTable(
@@ -143,6 +145,10 @@ export const erasures = pgTable(
     jobId: uuid('job_id'),
     userId: text('user_id'),
     requestedAt: moment('requested_at').notNull(),
+    lastJobId: uuid('last_job_id'),
+    jobsErased: integer('jobs_erased').notNull(),
+    textsErased: integer('texts_erased').notNull(),
+    completedAt: moment('completed_at'),
   },
   (table) => [primaryKey({ columns: [table.tenantId, table.id] })],
 );

@@ -54,6 +54,12 @@ export function uuidFloor(moment: Date): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-0000-0000-000000000000`;
 }
 
+/** A person of a tenant. */
+export interface PersonName {
+  readonly tenantId: string;
+  readonly userId: string;
+}
+
 export type ProfileRow = typeof schema.profiles.$inferSelect;
 
 /** The newest profile, or the one of `version`; undefined if there is none. */
@@ -79,8 +85,19 @@ export async function getProfile(
 }
 
 /**
- * Stores a profile as the person's next version. Call in the transaction that completes its job: the person's row is
- * locked until its end, so that two profiles made at once do not take the same number.
+ * Keeps others from storing or erasing profiles of the person until the transaction ends. There need be no row of the
+ * person to lock.
+ */
+export async function lockProfiles(tx: Tx, { tenantId, userId }: PersonName): Promise<void> {
+  await tx.query(`SELECT pg_advisory_xact_lock(hashtextextended($1 || ' ' || $2, 20261125))`, [
+    tenantId,
+    userId,
+  ]);
+}
+
+/**
+ * Stores a profile as the person's next version. Call in the transaction that completes its job: the person's profiles
+ * are locked until its end, so that two made at once do not take the same number.
  */
 export async function insertProfile(
   tx: Tx,
@@ -91,10 +108,7 @@ export async function insertProfile(
     readonly profile: unknown;
   },
 ): Promise<number> {
-  await tx.query('SELECT FROM people WHERE tenant_id = $1 AND user_id = $2 FOR NO KEY UPDATE', [
-    profile.tenantId,
-    profile.userId,
-  ]);
+  await lockProfiles(tx, profile);
   const { rows } = await tx.query(
     `INSERT INTO profiles (tenant_id, user_id, version, job_id, profile, created_at)
      SELECT $1::uuid, $2, coalesce(max(version), 0) + 1, $3::uuid, $4::jsonb || jsonb_build_object('version', coalesce(max(version), 0) + 1), now()

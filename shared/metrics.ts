@@ -96,6 +96,11 @@ export const metrics = {
   rescued: counter('soma_rescued_jobs_total', 'Jobs taken from a worker that stopped renewing its lease', []),
   expired: counter('soma_expired_total', 'Jobs that passed their deadline before they ran', []),
   pruned: counter('soma_pruned_jobs_total', 'Jobs deleted at the end of their retention', []),
+  erasuresOpen: new Gauge({ name: 'soma_erasures_open', help: 'Persons whose erasure is not done' }),
+  erasuresOldestAge: new Gauge({
+    name: 'soma_erasures_oldest_age_seconds',
+    help: 'Age of the oldest erasure that is not done',
+  }),
   graphLag: new Gauge({
     name: 'soma_graph_lag_seconds',
     help: 'How long the change of the graph that Neo4j lacks longest has waited',

@@ -24,6 +24,7 @@ export const problemCatalogue = {
   delivery_pending: { status: 409, title: 'The delivery is still under way', retryable: true },
   batch_not_found: { status: 404, title: 'There is no such batch', retryable: false },
   file_not_found: { status: 404, title: 'There is no such file', retryable: false },
+  erasure_not_found: { status: 404, title: 'There is no such receipt', retryable: false },
   job_failed: { status: 409, title: 'The job did not succeed', retryable: false },
   job_not_finished: { status: 409, title: 'The job has not ended yet', retryable: true },
   job_already_finished: { status: 409, title: 'The job has already ended', retryable: false },

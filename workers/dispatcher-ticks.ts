@@ -18,6 +18,8 @@ import {
   type WaitingJob,
 } from '../db/dispatch.ts';
 import { retryJobs } from '../db/attempts.ts';
+import { eraseSome } from '../db/erase-person.ts';
+import { type ErasureName, listOpenErasures, measureErasures, pruneErasures } from '../db/erasures.ts';
 import { listProcesses, pruneProcesses } from '../db/processes.ts';
 import { listItemsInFlightMax } from '../db/tenant-settings.ts';
 import type { Config } from '../shared/config.ts';
@@ -34,12 +36,16 @@ export interface DispatcherTicks {
   readonly reconcile: () => Promise<void>;
   readonly rescue: () => Promise<void>;
   readonly measure: () => Promise<void>;
+  readonly erase: (signal: AbortSignal) => Promise<void>;
   readonly prune: () => Promise<void>;
   readonly partitions: () => Promise<void>;
 }
 
 /** Rows that one statement of a sweep may touch. */
 const sweepRowsMax = 500;
+
+/** Persons that are erased side by side. */
+const erasuresMax = 100;
 
 /** After its lease a worker gets this long to be slow before its jobs are taken from it. */
 const leaseGraceMs = 2000;
@@ -96,6 +102,13 @@ export function createDispatcherTicks(options: {
     return true;
   };
 
+  /** What fails is looked at again by the next tick and holds up no other person's. */
+  const step = (name: ErasureName) =>
+    eraseSome(database, name, config.ATTEMPTS_MAX).catch((error: unknown) => {
+      log.error({ err: error, erasure: name.id }, 'a step of an erasure failed');
+      return 'failed' as const;
+    });
+
   return {
     topUp,
     queueDue: () => sweep(() => queueDue(database, sweepRowsMax)),
@@ -139,7 +152,21 @@ export function createDispatcherTicks(options: {
         metrics.queueDepth.set({ class: name, where: 'window' }, row?.dispatched ?? 0);
         metrics.queueOldestAge.set({ class: name }, row?.oldestSeconds ?? 0);
       });
+      const erasures = await measureErasures(database);
+      metrics.erasuresOpen.set(erasures.open);
+      metrics.erasuresOldestAge.set(erasures.oldestSeconds);
       if (queue.isReady()) checkRedis(await queue.info(), log);
+    },
+    // A step of each in turn, so that a person with a million texts keeps nobody waiting.
+    erase: async (signal) => {
+      let open = await listOpenErasures(database, erasuresMax);
+      while (open.length > 0 && !signal.aborted) {
+        const unfinished = [];
+        for (const name of open) {
+          if ((await step(name)) === 'more') unfinished.push(name);
+        }
+        open = unfinished;
+      }
     },
     prune: async () => {
       await sweep(async () => {
@@ -147,6 +174,7 @@ export function createDispatcherTicks(options: {
         metrics.pruned.inc(jobs);
         return jobs;
       });
+      await sweep(() => pruneErasures(database, sweepRowsMax));
       await pruneIdempotencyKeys(database);
       await pruneProcesses(database);
     },

@@ -30,6 +30,7 @@ const tickers = [
   startTicker('read_files', config.BATCH_TICK_MS, log, batchTicks.readFiles),
   startTicker('tidy_batches', 5000, log, batchTicks.tidy),
   startTicker('measure', 2000, log, ticks.measure),
+  startTicker('erase', 1000, log, ticks.erase),
   startTicker('prune', 30_000, log, ticks.prune),
   startTicker('partitions', 3_600_000, log, ticks.partitions),
 ];

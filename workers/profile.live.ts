@@ -256,7 +256,7 @@ test('stores no profile of a job that fails', async () => {
 test('stores no profile of a person who was erased meanwhile', async () => {
   const job = await finishChanged(
     'erased',
-    `INSERT INTO erasures (tenant_id, id, user_id) SELECT tenant_id, id, user_id FROM jobs WHERE id = $1`,
+    `INSERT INTO erasures (tenant_id, id, user_id, last_job_id) SELECT tenant_id, id, user_id, id FROM jobs WHERE id = $1`,
   );
   assert.equal([job.status, job.status_reason], ['canceled', 'erased']);
   assert.is((await get('/v1/users/erased/profile')).status, 404);

@@ -4,12 +4,14 @@
 import { type Request, type Response, Router } from 'express';
 import { z } from 'zod';
 import type { NewJob } from '../../db/submissions.ts';
+import type { PersonName } from '../../db/users.ts';
 import { isTerminal, limits } from '../../shared/job.ts';
 import { ProblemError } from '../../shared/problem.ts';
 import { admit } from '../admit.ts';
 import { tenantOf } from '../authenticate.ts';
 import { hangUp, recordAndWait } from '../await-job.ts';
 import type { Context } from '../context.ts';
+import { toEdgeView } from '../edge-view.ts';
 import { showHistory } from '../history.ts';
 import { toNewJob } from '../job-request.ts';
 import type { JobView } from '../job-view.ts';
@@ -17,7 +19,7 @@ import { refuseMethod } from '../problem-handler.ts';
 import { parseJson, readBody } from '../read-json.ts';
 import { sendJob } from '../send-job.ts';
 import { invalidRequest, validate } from '../validate.ts';
-import { findProfile, type Person, readPerson, toEdgeView, toProfileView } from './users.ts';
+import { findProfile, readPerson, toProfileView } from './users.ts';
 
 const waitSeconds = 10;
 
@@ -53,7 +55,7 @@ export function compatRoutes(context: Context): Router {
       .post(...body, async (request, response) => send(response, await answer({ request, response })))
       .all(refuseMethod('POST'));
   };
-  const get = (path: string, answer: (person: Person) => Promise<object>): void => {
+  const get = (path: string, answer: (person: PersonName) => Promise<object>): void => {
     router
       .route(path)
       .get(async (request, response) => response.json(await answer(readPerson(request))))

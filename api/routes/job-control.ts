@@ -6,11 +6,11 @@ import { getWebhookRequest } from '../../db/deliveries.ts';
 import { eraseJob } from '../../db/erase-job.ts';
 import { cancelJob } from '../../db/job-control.ts';
 import { getSubmission } from '../../db/jobs.ts';
-import { formatJobId } from '../../shared/job.ts';
 import { ProblemError } from '../../shared/problem.ts';
 import { admit } from '../admit.ts';
 import { findAndWait, hangUp, recordAndWait } from '../await-job.ts';
 import type { Context } from '../context.ts';
+import { findErasure, sendErasure } from '../erasure-view.ts';
 import { jobNotFound, readJobName } from '../job-name.ts';
 import { refuseMethod } from '../problem-handler.ts';
 import { readIdempotencyKey } from '../read-headers.ts';
@@ -63,12 +63,7 @@ async function retry(context: Context, request: Request, response: Response): Pr
 /** Erases the job and answers with the receipt, as often as it is asked to. */
 export async function erase(context: Context, request: Request, response: Response): Promise<void> {
   const { tenantId, id } = readJobName(request);
-  const erasure = await eraseJob(context.changers, tenantId, id);
-  if (erasure === undefined) throw jobNotFound();
-  response.status(202).json({
-    id: `era_${erasure.id}`,
-    object: 'erasure',
-    job_id: formatJobId(id),
-    requested_at: erasure.requestedAt.toISOString(),
-  });
+  const receipt = await eraseJob(context.changers, tenantId, id);
+  if (receipt === undefined) throw jobNotFound();
+  sendErasure(response, await findErasure(context, { tenantId, id: receipt }), 202);
 }

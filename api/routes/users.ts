@@ -3,8 +3,8 @@
 import { type Request, type Response, Router } from 'express';
 import { z } from 'zod';
 import { asTenant } from '../../db/client.ts';
-import { type GraphEdge, type GraphPath, graphBounds } from '../../db/graph.ts';
-import { getProfile, type ProfileRow } from '../../db/users.ts';
+import { type GraphPath, graphBounds } from '../../db/graph.ts';
+import { getProfile, type PersonName, type ProfileRow } from '../../db/users.ts';
 import * as measures from '../../models/analytics/graph-measures.ts';
 import { profileSchema } from '../../models/analytics/profile.ts';
 import { diffProfiles } from '../../models/analytics/profile-diff.ts';
@@ -12,17 +12,13 @@ import { limits, parseJobId } from '../../shared/job.ts';
 import { ProblemError } from '../../shared/problem.ts';
 import { tenantOf } from '../authenticate.ts';
 import type { Context } from '../context.ts';
+import { toEdgeView } from '../edge-view.ts';
 import { showHistory } from '../history.ts';
 import { refuseMethod } from '../problem-handler.ts';
 import { parseJson, readBody } from '../read-json.ts';
 import { invalidRequest, validate } from '../validate.ts';
 
-export interface Person {
-  readonly tenantId: string;
-  readonly userId: string;
-}
-
-type Show = (context: Context, person: Person, request: Request, response: Response) => Promise<void>;
+type Show = (context: Context, person: PersonName, request: Request, response: Response) => Promise<void>;
 
 export function userRoutes(context: Context): Router {
   const router = Router({ caseSensitive: true });
@@ -52,7 +48,7 @@ export function userRoutes(context: Context): Router {
 }
 
 /** @throws ProblemError `invalid_request` for an id that no job could have had. */
-export function readPerson(request: Request): Person {
+export function readPerson(request: Request): PersonName {
   const userId = z.string().parse(request.params['user_id']);
   if (Array.from(userId).length > limits.userIdCharactersMax || !isStorable(userId)) {
     const detail = `Has 1 to ${limits.userIdCharactersMax} characters, without NUL`;
@@ -117,7 +113,11 @@ const showProfileDiff: Show = async (context, person, request, response) => {
 };
 
 /** @throws ProblemError `profile_not_found` */
-export async function findProfile(context: Context, person: Person, wanted?: number): Promise<ProfileRow> {
+export async function findProfile(
+  context: Context,
+  person: PersonName,
+  wanted?: number,
+): Promise<ProfileRow> {
   const found = await asTenant(context.readers, person.tenantId, (reader) =>
     getProfile(reader, person, wanted),
   );
@@ -220,21 +220,6 @@ const showWhatIf: Show = async ({ graph }, person, request, response) => {
   const { edges } = await graph.subgraph({ ...person, limit: graphBounds.limitMax });
   response.json({ user_id: person.userId, ...toSnakeCase(measures.whatIf(edges, intervention)) });
 };
-
-/** What a client sees of an edge, here and on the former path. */
-export function toEdgeView(edge: GraphEdge) {
-  return {
-    source: edge.source,
-    target: edge.target,
-    type: edge.type,
-    relation: edge.relation,
-    strength: edge.strength,
-    evidence_count: edge.evidenceCount,
-    analyses: edge.analyses,
-    first_at: edge.firstAt.toISOString(),
-    last_at: edge.lastAt.toISOString(),
-  };
-}
 
 function toPathView({ nodes, edges, strength: product }: GraphPath) {
   return { nodes, strength: product, edges: edges.map(toEdgeView) };
