@@ -81,7 +81,13 @@ export async function measureConnections(options: BenchOptions): Promise<boolean
     part: 'connections',
     seed,
     kind: 'emotion',
-    settings: { rounds: count, seconds, connections, ratePerSecond, backlogTexts: backlogJobs * textsOfBacklogJob },
+    settings: {
+      rounds: count,
+      seconds,
+      connections,
+      ratePerSecond,
+      backlogTexts: backlogJobs * textsOfBacklogJob,
+    },
     rounds,
     summary: { p95Ms: median(rounds.map(({ p95 }) => p95)), p99Ms: median(rounds.map(({ p99 }) => p99)) },
     figures: [

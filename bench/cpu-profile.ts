@@ -20,7 +20,9 @@ type Profile = z.infer<typeof profileSchema>;
 
 /** The share of the samples in which the process was not idle that belong to the packages, 0..1. */
 export function shareOf(profile: Profile, packages: readonly string[]): number {
-  const parents = new Map(profile.nodes.flatMap(({ id, children }) => children.map((child) => [child, id] as const)));
+  const parents = new Map(
+    profile.nodes.flatMap(({ id, children }) => children.map((child) => [child, id] as const)),
+  );
   const own = new Set(
     profile.nodes
       .filter(({ callFrame }) => packages.some((name) => callFrame.url.includes(`/node_modules/${name}/`)))

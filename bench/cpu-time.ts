@@ -49,18 +49,18 @@ export function microsecondsPerText(before: CpuTimes, after: CpuTimes, texts: nu
   return Object.fromEntries(entries);
 }
 
-/** CPU seconds of processes by their ids, their ended children included. */
-export function readCpuSeconds(pids: readonly number[]): number {
-  return readStats()
-    .filter(({ pid }) => pids.includes(pid))
-    .reduce((total, { seconds }) => total + seconds, 0);
-}
-
 /** CPU seconds of a process and everything it started. */
 export function readTreeSeconds(pid: number): number {
   const all = readStats();
   const own = all.filter((stat) => stat.pid === pid);
   return [...own, ...descendants(all, pid)].reduce((total, { seconds }) => total + seconds, 0);
+}
+
+/** A process and everything it started that still runs, whatever group it is in by now. */
+export function listTree(pid: number): readonly number[] {
+  const all = readStats();
+  const own = all.filter((stat) => stat.pid === pid);
+  return [...own, ...descendants(all, pid)].map((stat) => stat.pid);
 }
 
 function readStats(): readonly ProcessStat[] {

@@ -36,12 +36,17 @@ interface IntakeRound {
 }
 
 /** @returns whether the bound of the ratio holds. */
-export async function measureIntake({ rounds: count = 5, seconds = 6, seed }: BenchOptions): Promise<boolean> {
+export async function measureIntake({
+  rounds: count = 5,
+  seconds = 6,
+  seed,
+}: BenchOptions): Promise<boolean> {
   const started = startReport();
   const apis = { group: await startApi(variants.group), single: await startApi(variants.single) };
   const rounds: IntakeRound[] = [];
   for (const connections of connectionCounts) {
-    for (const variant of ['group', 'single'] as const) await attack(apis[variant], { connections, seconds: 3, seed });
+    for (const variant of ['group', 'single'] as const)
+      await attack(apis[variant], { connections, seconds: 3, seed });
     for (let number = 0; number < count; number++) {
       for (const variant of ['group', 'single'] as const) {
         const found = await attack(apis[variant], { connections, seconds, seed });

@@ -51,8 +51,7 @@ export async function measureLatency(options: BenchOptions): Promise<boolean> {
   const open: OpenLoopRound[] = [];
   for (let number = 0; number < rounds; number++) {
     closed.push(await attack(system, texts, seconds));
-    for (const rate of ratesPerSecond)
-      open.push(await runAtRate(client, requests, { rate, seconds }));
+    for (const rate of ratesPerSecond) open.push(await runAtRate(client, requests, { rate, seconds }));
   }
   client.close();
   await system.stop();
@@ -62,7 +61,16 @@ export async function measureLatency(options: BenchOptions): Promise<boolean> {
     part: 'latency',
     seed: options.seed,
     kind: 'emotion',
-    settings: { ...options, rounds, seconds, source, texts: texts.length, closedLoopConnections, ratesPerSecond, headers },
+    settings: {
+      ...options,
+      rounds,
+      seconds,
+      source,
+      texts: texts.length,
+      closedLoopConnections,
+      ratesPerSecond,
+      headers,
+    },
     rounds: { closedLoop: closed, openLoop: open },
     summary,
     figures: [],

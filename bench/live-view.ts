@@ -19,7 +19,9 @@ export function showLive(name: string, state: LoopState, total: number): () => v
       if (state.samples[counted]?.error !== undefined) errors += 1;
     const seconds = (performance.now() - startMs) / 1000;
     const inFlight = state.sent - state.samples.length;
-    const recent = state.samples.slice(-newest).flatMap(({ error, doneMs }) => (error === undefined ? doneMs : []));
+    const recent = state.samples
+      .slice(-newest)
+      .flatMap(({ error, doneMs }) => (error === undefined ? doneMs : []));
     recent.sort((a, b) => a - b);
     const at = (share: number) => (recent[Math.floor(recent.length * share)] ?? 0).toFixed(0);
     const rate = (state.samples.length / Math.max(0.1, seconds)).toFixed(0);

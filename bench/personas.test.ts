@@ -31,7 +31,8 @@ test('arrivals come in order and at the rate of their users', () => {
 });
 
 test('the same seed gives the same arrivals, another seed others', () => {
-  const dues = (seed: number) => planArrivals(crowd(20, seed)).map(({ dueMs, scenario }) => [dueMs, scenario.name]);
+  const dues = (seed: number) =>
+    planArrivals(crowd(20, seed)).map(({ dueMs, scenario }) => [dueMs, scenario.name]);
   assert.equal(dues(3), dues(3));
   assert.not.equal(dues(3), dues(4));
 });

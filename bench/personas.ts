@@ -84,7 +84,8 @@ function planUser({ only, seed }: Crowd, visits: readonly Visit[], user: number)
 /** Of every ten users in a row, as many as its weight are of a persona. */
 function personaOf(user: number, only: string | undefined): Persona {
   const places = personas.flatMap((persona) => Array.from({ length: persona.weight }, () => persona));
-  const found = only === undefined ? places[user % places.length] : personas.find(({ name }) => name === only);
+  const found =
+    only === undefined ? places[user % places.length] : personas.find(({ name }) => name === only);
   if (found === undefined) throw new Error(`no persona ${only}`);
   return found;
 }
@@ -98,7 +99,12 @@ function drawScenario(all: readonly Scenario[], chance: number): Scenario {
 }
 
 /** What a second of these users asks for on average. */
-export function ratesOf(users: number): { requests: number; emotion: number; reasoning: number; profile: number } {
+export function ratesOf(users: number): {
+  requests: number;
+  emotion: number;
+  reasoning: number;
+  profile: number;
+} {
   const rates = { requests: 0, emotion: 0, reasoning: 0, profile: 0 };
   const weights = personas.reduce((sum, { weight }) => sum + weight, 0);
   for (const persona of personas) {

@@ -3,6 +3,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../shared/config.ts';
+import { writeIndex } from './results-index.ts';
 import { describeCommit, describeMachine, describeModel, load } from './machine.ts';
 
 /** A figure that must reach its bound, if it has one, and is meant to reach its aim. */
@@ -65,6 +66,7 @@ export function writeReport(started: ReturnType<typeof startReport>, report: Rep
     aim === undefined ? '' : aimMet === true ? 'reached' : 'no',
   ]);
   if (rows.length > 0) printTable(['figure', 'measured', 'must be', '', 'aim', ''], rows);
+  writeIndex();
   console.log(`written to bench/results/${part}.json (load before ${started.loadBefore.toFixed(2)})\n`);
   return judged.every(({ met }) => met);
 }

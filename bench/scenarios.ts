@@ -46,7 +46,8 @@ function former(name: string, weight: number, path: string, asks: Asks, body: Bo
 }
 
 function waiting(name: string, weight: number, asks: Asks, body: Body): Scenario {
-  const request = (hand: Hand) => buildRequest('POST', '/v1/jobs', { body: body(hand), headers: waitHeaders });
+  const request = (hand: Hand) =>
+    buildRequest('POST', '/v1/jobs', { body: body(hand), headers: waitHeaders });
   return { name, weight, measures: 'result', asks, expects: [200], twoSteps: false, request };
 }
 
@@ -104,7 +105,12 @@ const emotionBatchJob: Body = ({ userId, texts }) => ({
 });
 const reasonJob =
   (options: object = {}): Body =>
-  ({ userId, texts }) => ({ kind: 'reasoning', user_id: userId, input: { text: texts.reasoning() }, options });
+  ({ userId, texts }) => ({
+    kind: 'reasoning',
+    user_id: userId,
+    input: { text: texts.reasoning() },
+    options,
+  });
 const profileJob =
   (days: (typeof windows)[number]): Body =>
   ({ userId }) => ({ kind: 'profile', user_id: userId, options: { time_window_days: days } });

@@ -54,7 +54,12 @@ export async function measureShape(name: ShapeName, options: BenchOptions): Prom
         aim: 0,
         holds: 'at most',
       },
-      { name: `${name}: accepted jobs that did not end`, value: stage.unfinished, bound: 0, holds: 'at most' },
+      {
+        name: `${name}: accepted jobs that did not end`,
+        value: stage.unfinished,
+        bound: 0,
+        holds: 'at most',
+      },
       { name: `${name}: seconds until all was done`, value: stage.drainSeconds, holds: 'at most', aim: 5 },
     ],
   });

@@ -48,9 +48,13 @@ export async function runStage(system: System, client: HttpClient, stage: Stage)
   const hide = showLive(name, state, arrivals.length);
   // Reading the pages also begins the event loops' measurement anew.
   const pagesBefore = await readPages(system);
-  const marks: { readonly atMs: number; readonly cpu: CpuTimes; readonly busy: ReturnType<typeof readBusy> }[] =
-    [];
-  const mark = () => marks.push({ atMs: performance.now(), cpu: readCpuTimes(system.pids), busy: readBusy() });
+  const marks: {
+    readonly atMs: number;
+    readonly cpu: CpuTimes;
+    readonly busy: ReturnType<typeof readBusy>;
+  }[] = [];
+  const mark = () =>
+    marks.push({ atMs: performance.now(), cpu: readCpuTimes(system.pids), busy: readBusy() });
   const timers = [skipSeconds, seconds].map((second) => setTimeout(mark, second * 1000));
   const running = runOpenLoop(client, arrivals, state);
   await delay(seconds * 1000);
@@ -71,7 +75,8 @@ export async function runStage(system: System, client: HttpClient, stage: Stage)
   const busy = perWall(first.busy.busySeconds, last.busy.busySeconds);
   const ours = cores.reduce((sum, [, spent]) => sum + spent, 0);
   const loopGaps = Object.entries(pages).map(
-    ([process, page]) => [process, round(largestSample(page, 'nodejs_eventloop_lag_max_seconds ') * 1000, 1)] as const,
+    ([process, page]) =>
+      [process, round(largestSample(page, 'nodejs_eventloop_lag_max_seconds ') * 1000, 1)] as const,
   );
   return {
     name,
