@@ -12,6 +12,7 @@ const setupSchema = z.object({
   modelsDir: z.string(),
   threads: z.number(),
   microBatchItems: z.number(),
+  modelPath: z.string().optional(),
 });
 const messageSchema = z.union([z.object({ texts: z.array(z.string()) }), z.literal('run')]);
 
@@ -22,7 +23,7 @@ const artifact = openArtifact(setup.modelsDir, setup.kind, version);
 const analyzer = registry.analyzers.find(({ kind }) => kind === setup.kind)?.load(artifact);
 if (analyzer === undefined) throw new Error(`no kind ${setup.kind}`);
 const { outputs, prepare } = analyzer;
-const session = await loadSession(artifact.modelPath, setup.threads);
+const session = await loadSession(setup.modelPath ?? artifact.modelPath, setup.threads);
 let batches: (readonly number[])[][] = [];
 
 process.on('disconnect', () => process.exit(0));

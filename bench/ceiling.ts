@@ -23,6 +23,8 @@ export async function startCeiling(options: {
   readonly kind: string;
   readonly texts: readonly string[];
   readonly cores: readonly number[];
+  /** Another graph with the same inputs and outputs instead of the one that is served. */
+  readonly modelPath?: string;
 }): Promise<Ceiling> {
   const { texts, cores } = options;
   const config = readConfig();
@@ -31,6 +33,7 @@ export async function startCeiling(options: {
     modelsDir: config.MODELS_DIR,
     threads: config.ORT_THREADS,
     microBatchItems: config.MICRO_BATCH_ITEMS_MAX,
+    ...(options.modelPath === undefined ? {} : { modelPath: options.modelPath }),
   };
   const children = cores.map((core) => forkPinned(core, setup));
   // Dealt out in order of length, so that each process gets as many tokens as the others.

@@ -5,6 +5,14 @@ import { readdirSync, readFileSync } from 'node:fs';
 /** CPU seconds since the start of each process, by name; `postgres` and `redis` only where we run under services.js. */
 export type CpuTimes = Readonly<Record<string, number>>;
 
+/** Process ids of the system under measurement. */
+export interface SystemPids {
+  readonly api: number;
+  readonly dispatcher: number;
+  readonly analysis: readonly number[];
+  readonly profile?: readonly number[];
+}
+
 interface ProcessStat {
   readonly pid: number;
   readonly parent: number;
@@ -16,11 +24,7 @@ interface ProcessStat {
 const ticksPerSecond = 100;
 
 /** @param pids ours, by name; `analysis` workers' children are counted as `inference`. */
-export function readCpuTimes(pids: {
-  readonly api: number;
-  readonly dispatcher: number;
-  readonly analysis: readonly number[];
-}): CpuTimes {
+export function readCpuTimes(pids: SystemPids): CpuTimes {
   const all = readStats();
   const sum = (chosen: readonly ProcessStat[]) => chosen.reduce((total, { seconds }) => total + seconds, 0);
   const own = (...wanted: number[]) => sum(all.filter(({ pid }) => wanted.includes(pid)));
@@ -30,6 +34,7 @@ export function readCpuTimes(pids: {
     api: own(pids.api),
     dispatcher: own(pids.dispatcher),
     analysis: own(...pids.analysis),
+    profile: own(...(pids.profile ?? [])),
     inference: sum(all.filter(({ parent }) => pids.analysis.includes(parent))),
     postgres: sum(servers.filter(({ name }) => name.startsWith('postgres'))),
     redis: sum(servers.filter(({ name }) => name.startsWith('redis'))),
@@ -42,6 +47,20 @@ export function microsecondsPerText(before: CpuTimes, after: CpuTimes, texts: nu
     return [name, Math.round(((seconds - (before[name] ?? 0)) * 1e6) / texts)] as const;
   });
   return Object.fromEntries(entries);
+}
+
+/** CPU seconds of a process and everything it started. */
+export function readTreeSeconds(pid: number): number {
+  const all = readStats();
+  const own = all.filter((stat) => stat.pid === pid);
+  return [...own, ...descendants(all, pid)].reduce((total, { seconds }) => total + seconds, 0);
+}
+
+/** A process and everything it started that still runs, whatever group it is in by now. */
+export function listTree(pid: number): readonly number[] {
+  const all = readStats();
+  const own = all.filter((stat) => stat.pid === pid);
+  return [...own, ...descendants(all, pid)].map((stat) => stat.pid);
 }
 
 function readStats(): readonly ProcessStat[] {

@@ -25,7 +25,12 @@ interface Connection {
 
 export function createHttpClient(
   url: string,
-  limits: { readonly connectionsMax: number; readonly timeoutMs: number },
+  limits: {
+    readonly connectionsMax: number;
+    readonly timeoutMs: number;
+    /** Which free connection is taken: by default the one that was used last; in turn, all are kept busy. */
+    readonly take?: 'last' | 'in turn';
+  },
 ): HttpClient {
   const { hostname, port } = new URL(url);
   const open = new Set<Connection>();
@@ -65,7 +70,7 @@ export function createHttpClient(
     return connection;
   };
   const acquire = async (): Promise<Connection> =>
-    free.pop() ??
+    (limits.take === 'in turn' ? free.shift() : free.pop()) ??
     (open.size < limits.connectionsMax
       ? openConnection()
       : new Promise<Connection>((resolve) => waiting.push(resolve)));

@@ -38,6 +38,7 @@ interface OpenLoopRound {
 
 /** @returns true: nothing is required of these figures yet. */
 export async function measureLatency(options: BenchOptions): Promise<boolean> {
+  const { rounds = 5, seconds = 4 } = options;
   const started = startReport();
   const { source, texts } = readTexts(options.texts, options.seed);
   const system = await startSystem();
@@ -48,10 +49,9 @@ export async function measureLatency(options: BenchOptions): Promise<boolean> {
   );
   const closed: ClosedLoopRound[] = [];
   const open: OpenLoopRound[] = [];
-  for (let number = 0; number < options.rounds; number++) {
-    closed.push(await attack(system, texts, options.seconds));
-    for (const rate of ratesPerSecond)
-      open.push(await runAtRate(client, requests, { rate, seconds: options.seconds }));
+  for (let number = 0; number < rounds; number++) {
+    closed.push(await attack(system, texts, seconds));
+    for (const rate of ratesPerSecond) open.push(await runAtRate(client, requests, { rate, seconds }));
   }
   client.close();
   await system.stop();
@@ -61,7 +61,16 @@ export async function measureLatency(options: BenchOptions): Promise<boolean> {
     part: 'latency',
     seed: options.seed,
     kind: 'emotion',
-    settings: { ...options, source, texts: texts.length, closedLoopConnections, ratesPerSecond, headers },
+    settings: {
+      ...options,
+      rounds,
+      seconds,
+      source,
+      texts: texts.length,
+      closedLoopConnections,
+      ratesPerSecond,
+      headers,
+    },
     rounds: { closedLoop: closed, openLoop: open },
     summary,
     figures: [],

@@ -1,46 +1,44 @@
-// `npm run bench [-- part...]`: the whole system measured from outside, part by part, into bench/results/.
-// Runs under scripts/services.ts, which brings an empty Postgres and Redis.
+// `npm run bench [-- part...]`: the whole system measured from outside, part by part, into bench/results/. Each part
+// runs in a process of its own under scripts/services.ts, which brings it an empty Postgres and Redis.
 
-import { measureCancel } from './cancel.ts';
-import { measureIntake } from './intake.ts';
-import { measureLatency } from './latency.ts';
-import { type BenchOptions, readOptions } from './options.ts';
-import { migrate } from './system.ts';
-import { measureThroughput } from './throughput.ts';
+import { spawn } from 'node:child_process';
+import { packageRoot } from '../shared/config.ts';
+import { readOptions } from './options.ts';
+import { isPartName, onDemand, type PartName, partNames } from './part-names.ts';
 
-type Part = readonly [name: string, measure: (options: BenchOptions) => Promise<boolean>];
-
-/** In this order: the intake comes last, since it leaves its jobs queued. */
-const parts: readonly Part[] = [
-  ['throughput', measureThroughput],
-  ['latency', measureLatency],
-  ['cancel', measureCancel],
-  ['intake', measureIntake],
-];
-
-/** @returns whether every figure that must be reached was reached. */
-async function main(): Promise<boolean> {
-  const { parts: wanted, options } = readOptions(process.argv.slice(2));
-  const names = ['all', ...parts.map(([name]) => name)];
-  const unknown = wanted.find((name) => !names.includes(name));
-  if (unknown !== undefined) throw new Error(`no part ${unknown}; the parts are ${names.join(', ')}`);
-  const all = wanted.length === 0 || wanted.includes('all');
-  await migrate();
-  const missed: string[] = [];
-  for (const [name, measure] of parts) {
-    if (!all && !wanted.includes(name)) continue;
-    console.log(`== ${name}`);
-    if (!(await measure(options))) missed.push(name);
+async function main(): Promise<number> {
+  const args = process.argv.slice(2);
+  const { parts: wanted } = readOptions(args);
+  const unknown = wanted.find((name) => name !== 'all' && !isPartName(name));
+  if (unknown !== undefined) {
+    const list = Object.entries(partNames).map(([name, what]) => `  ${name.padEnd(12)} ${what}`);
+    throw new Error(`no part ${unknown}; the parts are\n${list.join('\n')}`);
   }
-  if (missed.length > 0) console.log(`missed: ${missed.join(', ')}`);
-  return missed.length === 0;
+  const settings = args.filter((arg) => !wanted.includes(arg));
+  const missed: PartName[] = [];
+  for (const name of Object.keys(partNames).filter(isPartName)) {
+    const all = wanted.length === 0 || wanted.includes('all');
+    if (!wanted.includes(name) && (!all || onDemand.includes(name))) continue;
+    console.log(`== ${name}: ${partNames[name]}`);
+    if ((await runPart([name, ...settings])) !== 0) missed.push(name);
+  }
+  if (missed.length > 0) console.log(`missed or failed: ${missed.join(', ')}`);
+  return missed.length === 0 ? 0 : 1;
+}
+
+function runPart(args: readonly string[]): Promise<number> {
+  const command = ['dist/scripts/services.js', process.execPath, 'dist/bench/part.js', ...args];
+  const child = spawn(process.execPath, command, { cwd: packageRoot, stdio: 'inherit' });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => child.kill(signal));
+  return new Promise((resolve, reject) => {
+    child.once('error', reject).once('exit', (code) => resolve(code ?? 1));
+  });
 }
 
 main().then(
-  // Sockets and ceiling processes that are still closing must not hold up the end.
-  (met) => process.exit(met ? 0 : 1),
+  (code) => process.exit(code),
   (error: unknown) => {
-    console.error(error instanceof Error ? error.stack : error);
-    process.exit(1);
+    console.error(error instanceof Error ? error.message : error);
+    process.exit(2);
   },
 );

@@ -56,3 +56,31 @@ export function allowedCores(): readonly number[] {
     return Array.from({ length: last - first + 1 }, (_, index) => first + index);
   });
 }
+
+/** CPU seconds since the boot that all cores were busy, and that the host gave to others while we wanted them. */
+export function readBusy(): { readonly busySeconds: number; readonly stolenSeconds: number } {
+  const line = readFileSync('/proc/stat', 'utf8').split('\n', 1)[0] ?? '';
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = line
+    .trim()
+    .split(/\s+/)
+    .slice(1)
+    .map(Number);
+  return { busySeconds: (user + nice + system + irq + softirq) / 100, stolenSeconds: steal / 100 };
+}
+
+/** Resident memory of processes, in MB, by name; several of a name are added up. */
+export function readMemoryMb(
+  pids: Readonly<Record<string, number | readonly number[]>>,
+): Readonly<Record<string, number>> {
+  return Object.fromEntries(
+    Object.entries(pids).map(([name, ids]) => {
+      const sum = [ids].flat().reduce((total, pid) => total + readResidentKb(pid), 0);
+      return [name, Math.round(sum / 1024)];
+    }),
+  );
+}
+
+function readResidentKb(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Number(/^VmRSS:\s*(\d+)/m.exec(status)?.[1] ?? 0);
+}

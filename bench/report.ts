@@ -3,13 +3,15 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../shared/config.ts';
+import { writeIndex } from './results-index.ts';
 import { describeCommit, describeMachine, describeModel, load } from './machine.ts';
 
-/** A figure that must be reached. */
+/** A figure that must reach its bound, if it has one, and is meant to reach its aim. */
 export interface Figure {
   readonly name: string;
   readonly value: number;
-  readonly bound: number;
+  readonly bound?: number;
+  readonly aim?: number;
   readonly holds: 'at least' | 'at most';
 }
 
@@ -35,7 +37,11 @@ export function startReport(): { readonly startedAt: string; readonly loadBefore
 /** Writes `bench/results/<part>.json`, prints the figures, and returns whether all of them hold. */
 export function writeReport(started: ReturnType<typeof startReport>, report: Report): boolean {
   const { part, kind, figures, ...rest } = report;
-  const judged = figures.map((figure) => ({ ...figure, met: isMet(figure) }));
+  const judged = figures.map((figure) => ({
+    ...figure,
+    met: reaches(figure, figure.bound),
+    ...(figure.aim === undefined ? {} : { aim_met: reaches(figure, figure.aim) }),
+  }));
   const file = {
     part,
     started_at: started.startedAt,
@@ -51,13 +57,16 @@ export function writeReport(started: ReturnType<typeof startReport>, report: Rep
   const folder = join(packageRoot, 'bench/results');
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, `${part}.json`), `${JSON.stringify(file, undefined, 1)}\n`);
-  const rows = judged.map(({ name, value, holds, bound, met }) => [
+  const rows = judged.map(({ name, value, holds, bound, aim, met, aim_met: aimMet }) => [
     name,
     String(value),
-    `${holds} ${bound}`,
-    met ? 'met' : 'MISSED',
+    bound === undefined ? '' : `${holds} ${bound}`,
+    bound === undefined ? '' : met ? 'met' : 'MISSED',
+    aim === undefined ? '' : String(aim),
+    aim === undefined ? '' : aimMet === true ? 'reached' : 'no',
   ]);
-  if (rows.length > 0) printTable(['figure', 'measured', 'must be', ''], rows);
+  if (rows.length > 0) printTable(['figure', 'measured', 'must be', '', 'aim', ''], rows);
+  writeIndex();
   console.log(`written to bench/results/${part}.json (load before ${started.loadBefore.toFixed(2)})\n`);
   return judged.every(({ met }) => met);
 }
@@ -94,6 +103,8 @@ export function round(value: number, digits: number): number {
   return Number(value.toFixed(digits));
 }
 
-function isMet({ value, bound, holds }: Figure): boolean {
+/** A figure without a bound is there to be seen; NaN, of a measurement that failed, reaches nothing. */
+function reaches({ value, holds }: Figure, bound: number | undefined): boolean {
+  if (bound === undefined) return true;
   return holds === 'at least' ? value >= bound : value <= bound;
 }

@@ -5,6 +5,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { childEnv, packageRoot, readConfig } from '../shared/config.ts';
+import type { SystemPids } from './cpu-time.ts';
 import { allowedCores } from './machine.ts';
 
 export interface System {
@@ -12,12 +13,21 @@ export interface System {
   readonly url: string;
   /** Where each analysis worker shows its metrics. */
   readonly workerUrls: readonly string[];
-  readonly pids: {
-    readonly api: number;
-    readonly dispatcher: number;
-    readonly analysis: readonly number[];
-  };
+  /** Where each process shows its metrics, by name. */
+  readonly metricsUrls: Readonly<Record<string, readonly string[]>>;
+  readonly pids: SystemPids;
   readonly stop: () => Promise<void>;
+}
+
+export interface SystemOptions {
+  /** One analysis worker is pinned to each. */
+  readonly cores?: readonly number[];
+  /** Also a profile worker, which not every measurement needs. */
+  readonly profile?: boolean;
+  /** Settings of every process. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Options of node for every process, e.g. `--cpu-prof`. */
+  readonly nodeFlags?: readonly string[];
 }
 
 /** A process of the system under measurement. */
@@ -40,30 +50,70 @@ process.once('exit', () => {
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 
 /** API, dispatcher and one analysis worker per core, pinned and niced like those of `npm start`. */
-export async function startSystem(cores: readonly number[] = allowedCores().slice(0, 2)): Promise<System> {
-  const nice = String(readConfig().WORKER_NICE);
-  const api = await startApi();
-  const dispatcher = await startProcess({ name: 'dispatcher', command: node('workers/dispatcher.js') });
-  const workers = await Promise.all(
-    cores.map((core) => {
-      const place = ['taskset', '-c', String(core), 'nice', '-n', nice];
-      return startProcess({ name: 'analysis', command: [...place, ...node('workers/analysis.js')] });
-    }),
-  );
+export async function startSystem(options: SystemOptions = {}): Promise<System> {
+  const cores = options.cores ?? allowedCores().slice(0, 2);
+  const api = await startApi(options.env, options.nodeFlags);
+  const rest = { env: options.env, flags: options.nodeFlags };
+  const dispatcher = await startNode('dispatcher', rest);
+  const profiles = options.profile === true ? [await startNode('profile', rest)] : [];
+  const workers = await startWorkers(cores, rest);
   await delay(workersSeenMs);
+  const urlsOf = (processes: readonly RunningProcess[]) => processes.map(({ url }) => url);
   return {
     url: api.url,
-    workerUrls: workers.map(({ url }) => url),
-    pids: { api: api.pid, dispatcher: dispatcher.pid, analysis: workers.map(({ pid }) => pid) },
+    workerUrls: urlsOf(workers),
+    metricsUrls: {
+      api: [api.url],
+      dispatcher: [dispatcher.url],
+      profile: urlsOf(profiles),
+      analysis: urlsOf(workers),
+    },
+    pids: {
+      api: api.pid,
+      dispatcher: dispatcher.pid,
+      profile: profiles.map(({ pid }) => pid),
+      analysis: workers.map(({ pid }) => pid),
+    },
     stop: async () => {
-      await Promise.all([api, dispatcher, ...workers].map((process) => process.stop()));
+      await Promise.all([api, dispatcher, ...profiles, ...workers].map((process) => process.stop()));
     },
   };
 }
 
+interface NodeSettings {
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  readonly flags?: readonly string[] | undefined;
+}
+
+/** One analysis worker on each core, each ready. */
+export function startWorkers(
+  cores: readonly number[],
+  { env = {}, flags = [] }: NodeSettings = {},
+): Promise<readonly RunningProcess[]> {
+  const nice = String(readConfig().WORKER_NICE);
+  return Promise.all(
+    cores.map((core) => {
+      const place = ['taskset', '-c', String(core), 'nice', '-n', nice];
+      const command = [...place, ...node('workers/analysis.js', flags)];
+      return startProcess({ name: 'analysis', command, env });
+    }),
+  );
+}
+
+/** One background process of workers/ that is not pinned. */
+export function startNode(
+  name: 'dispatcher' | 'profile',
+  { env = {}, flags = [] }: NodeSettings = {},
+): Promise<RunningProcess> {
+  return startProcess({ name, command: node(`workers/${name}.js`, flags), env });
+}
+
 /** Only the API, so that what is submitted stays where the intake put it. */
-export function startApi(env: Readonly<Record<string, string>> = {}): Promise<RunningProcess> {
-  return startProcess({ name: 'api', command: node('api/main.js'), env });
+export function startApi(
+  env: Readonly<Record<string, string>> = {},
+  flags: readonly string[] = [],
+): Promise<RunningProcess> {
+  return startProcess({ name: 'api', command: node('api/main.js', flags), env });
 }
 
 /** Brings the database up to date. @throws Error if that fails; the words are on our stderr. */
@@ -96,8 +146,8 @@ async function startProcess(options: {
   };
 }
 
-function node(script: string): readonly string[] {
-  return [process.execPath, `dist/${script}`];
+function node(script: string, flags: readonly string[] = []): readonly string[] {
+  return [process.execPath, ...flags, `dist/${script}`];
 }
 
 function spawnChild(command: readonly string[], env: Record<string, string>): ChildProcess {
@@ -130,7 +180,8 @@ function ended(child: ChildProcess): Promise<number | null> {
   });
 }
 
-function freePort(): Promise<number> {
+/** A port that nobody listens on at the moment. */
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer().once('error', reject);
     server.listen(0, '127.0.0.1', () => {

@@ -10,6 +10,7 @@ import { communities } from '../models/analytics/graph-measures.ts';
 import { buildProfile, type GraphSection, type Profile } from '../models/analytics/profile.ts';
 import { profileOptionsSchema } from '../models/profile.ts';
 import { uuidTime } from '../shared/job.ts';
+import { metrics } from '../shared/metrics.ts';
 import { z } from 'zod';
 
 /** Analyses of a kind that a profile reads; the newest of the window. */
@@ -57,9 +58,9 @@ export async function makeProfile(
   const started = performance.now();
   const profile = await readProfile({ database, graph }, claim, now);
   const { tenantId, id, userId } = claim;
-  return inTransaction(database, async (tx) => {
+  const end = await inTransaction(database, async (tx) => {
     const version = await insertProfile(tx, { tenantId, userId: userId ?? '', jobId: id, profile });
-    const ended = await completeJobs(tx, [
+    const [ended] = await completeJobs(tx, [
       {
         ...claim,
         results: [{ index: 0, output: { ...profile, version } }],
@@ -82,14 +83,18 @@ export async function makeProfile(
         },
       },
     ]);
-    if (ended[0]?.status === 'succeeded') return true;
+    if (ended?.status === 'succeeded') return ended;
     await tx.query('DELETE FROM profiles WHERE tenant_id = $1 AND user_id = $2 AND version = $3', [
       tenantId,
       userId,
       version,
     ]);
-    return false;
+    return ended;
   });
+  if (end === undefined) return false;
+  metrics.jobsFinished.inc({ kind: claim.kind, outcome: end.status });
+  metrics.jobSeconds.observe({ kind: claim.kind }, end.seconds);
+  return end.status === 'succeeded';
 }
 
 async function readProfile(

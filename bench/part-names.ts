@@ -1,0 +1,30 @@
+// The parts of the benchmark in the order in which they run, and what each is about.
+
+export const partNames = {
+  throughput: 'jobs of 1 and of 16 texts against the bare model on the same cores',
+  latency: 'submit to result at constant rates',
+  cancel: '1,000 cancels that race completion, and 1,000 behind a backlog',
+  mix: 'the five personas: the highest share of 1,000 users within the goal, unique and repeated texts',
+  connections: '1,000 connections at 600 submits a second while a backlog keeps the workers busy',
+  padding: 'padded to real tokens with a backlog',
+  loop: 'the longest event-loop gap of each process under load',
+  scaling: 'one pinned worker against two on a preloaded backlog',
+  'queue-cpu': 'CPU of BullMQ and Redis against that of the model',
+  int8: 'the served graphs against the same graphs in 32-bit floats',
+  capacity: 'the highest rate within the goals, the curve to the knee, the cost of a million texts',
+  steady: 'all users at once',
+  step: 'users added step by step',
+  spike: 'ten times the users, twice',
+  soak: 'half of the users for as long as is asked; memory at the end against the beginning',
+  peak: 'users who hardly wait between two texts',
+  intake: 'group commit against one INSERT and one add per request',
+} as const;
+
+export type PartName = keyof typeof partNames;
+
+/** Shapes run only when they are named: they show how the system goes through them, and hold few figures. */
+export const onDemand: readonly PartName[] = ['steady', 'step', 'spike', 'soak', 'peak'];
+
+export function isPartName(name: string): name is PartName {
+  return name in partNames;
+}

@@ -1,0 +1,48 @@
+// `npm run bench:report`: writes bench/results/README.md, the table of all figures, and bench/results/report.html, one
+// page with all charts that needs nothing else, from the result files that are there. Every part does it at its end.
+
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { renderReport } from './html-report.ts';
+import { readResults, resultsFolder, type StoredResult } from './results-files.ts';
+
+const commands: Readonly<Record<string, string>> = {
+  faults: 'npm run faults',
+  graph: 'npm run bench:graph',
+  peers: 'npm run bench:peers',
+  quality: 'npm run bench:quality',
+};
+
+export function writeIndex(): void {
+  const results = readResults();
+  writeFileSync(join(resultsFolder, 'README.md'), renderTable(results));
+  writeFileSync(join(resultsFolder, 'report.html'), renderReport(results));
+}
+
+/** The figures as a Markdown table. */
+export function renderTable(results: readonly StoredResult[]): string {
+  const rows = results.flatMap(({ part, figures, commit, dirty, load_before: load, started_at: day }) =>
+    figures.map(({ name, value, holds, bound, aim, met, aim_met: aimMet }) => {
+      const must = bound === undefined ? '' : `${holds} ${bound}${met ? '' : ' **missed**'}`;
+      const wish = aim === undefined ? '' : `${aim}${aimMet === true ? '' : ' (no)'}`;
+      const source = `${day.slice(0, 10)}, ${commit.slice(0, 7)}${dirty ? ' and changes' : ''}, load ${load.toFixed(1)}`;
+      const command = commands[part] ?? `npm run bench -- ${part}`;
+      return `| ${[name, value ?? 'failed', must, wish, `\`${command}\``, source].join(' | ')} |`;
+    }),
+  );
+  return [
+    '# Results',
+    '',
+    'Generated from the JSON files in this folder by `npm run bench:report`, which also writes [report.html](report.html) with the charts. Load is that of the minute before the run: much above 0, and somebody else was computing.',
+    '',
+    '| figure | measured | must be | aim | command | run |',
+    '|---|---|---|---|---|---|',
+    ...rows,
+    '',
+  ].join('\n');
+}
+
+if (import.meta.filename === process.argv[1]) {
+  writeIndex();
+  console.log('written to bench/results/README.md and bench/results/report.html');
+}
