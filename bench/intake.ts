@@ -42,9 +42,9 @@ export async function measureIntake(options: BenchOptions): Promise<boolean> {
   const rounds: IntakeRound[] = [];
   for (const connections of connectionCounts) {
     for (const variant of ['group', 'single'] as const) await attack(apis[variant], connections, 3, options);
-    for (let number = 0; number < options.rounds; number++) {
+    for (let number = 0; number < (options.rounds ?? 5); number++) {
       for (const variant of ['group', 'single'] as const) {
-        const found = await attack(apis[variant], connections, options.seconds, options);
+        const found = await attack(apis[variant], connections, options.seconds ?? 6, options);
         rounds.push({ variant, connections, ...found });
       }
     }

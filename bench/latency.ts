@@ -48,10 +48,10 @@ export async function measureLatency(options: BenchOptions): Promise<boolean> {
   );
   const closed: ClosedLoopRound[] = [];
   const open: OpenLoopRound[] = [];
-  for (let number = 0; number < options.rounds; number++) {
-    closed.push(await attack(system, texts, options.seconds));
+  for (let number = 0; number < (options.rounds ?? 5); number++) {
+    closed.push(await attack(system, texts, options.seconds ?? 6));
     for (const rate of ratesPerSecond)
-      open.push(await runAtRate(client, requests, { rate, seconds: options.seconds }));
+      open.push(await runAtRate(client, requests, { rate, seconds: options.seconds ?? 6 }));
   }
   client.close();
   await system.stop();

@@ -1,9 +1,13 @@
 // `npm run bench [-- part...]`: the whole system measured from outside, part by part, into bench/results/.
 // Runs under scripts/services.ts, which brings an empty Postgres and Redis.
 
+import { measureDeadlines } from './deadlines.ts';
+import { measureEta } from './eta.ts';
 import { measureIntake } from './intake.ts';
 import { measureLatency } from './latency.ts';
 import { type BenchOptions, readOptions } from './options.ts';
+import { measureOverload } from './overload.ts';
+import { measurePriority } from './priority.ts';
 import { migrate } from './system.ts';
 import { measureThroughput } from './throughput.ts';
 
@@ -13,26 +17,32 @@ type Part = readonly [name: string, measure: (options: BenchOptions) => Promise<
 const parts: readonly Part[] = [
   ['throughput', measureThroughput],
   ['latency', measureLatency],
+  ['priority', measurePriority],
+  ['deadlines', measureDeadlines],
+  ['overload', measureOverload],
+  ['eta', measureEta],
   ['intake', measureIntake],
 ];
 
-async function main(): Promise<void> {
+async function main(): Promise<boolean> {
   const { parts: wanted, options } = readOptions(process.argv.slice(2));
   const names = ['all', ...parts.map(([name]) => name)];
   const unknown = wanted.find((name) => !names.includes(name));
   if (unknown !== undefined) throw new Error(`no part ${unknown}; the parts are ${names.join(', ')}`);
   const all = wanted.length === 0 || wanted.includes('all');
   await migrate();
+  let met = true;
   for (const [name, measure] of parts) {
     if (!all && !wanted.includes(name)) continue;
     console.log(`== ${name}`);
-    await measure(options);
+    met = (await measure(options)) && met;
   }
+  return met;
 }
 
 main().then(
   // Sockets and ceiling processes that are still closing must not hold up the end.
-  () => process.exit(0),
+  (met) => process.exit(met ? 0 : 1),
   (error: unknown) => {
     console.error(error instanceof Error ? error.stack : error);
     process.exit(1);

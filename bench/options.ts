@@ -5,9 +5,9 @@ import { z } from 'zod';
 import { devRows } from './texts.ts';
 
 const optionsSchema = z.object({
-  rounds: z.coerce.number().int().min(1).default(5),
-  /** Seconds of load per round. */
-  seconds: z.coerce.number().int().min(2).default(6),
+  /** Rounds, and seconds of load in each; every part has its own defaults. */
+  rounds: z.coerce.number().int().min(1).optional(),
+  seconds: z.coerce.number().int().min(2).max(86_400).optional(),
   /** Dev texts of a throughput round. */
   texts: z.coerce.number().int().min(100).max(devRows).default(devRows),
   seed: z.coerce.number().int().min(0).default(20_261_124),

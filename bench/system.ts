@@ -20,6 +20,13 @@ export interface System {
   readonly stop: () => Promise<void>;
 }
 
+export interface SystemOptions {
+  /** One analysis worker is pinned to each. */
+  readonly cores?: readonly number[];
+  /** Settings of every process. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** A process of the system under measurement. */
 export interface RunningProcess {
   readonly url: string;
@@ -40,14 +47,15 @@ process.once('exit', () => {
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 
 /** API, dispatcher and one analysis worker per core, pinned and niced like those of `npm start`. */
-export async function startSystem(cores: readonly number[] = allowedCores().slice(0, 2)): Promise<System> {
+export async function startSystem(options: SystemOptions = {}): Promise<System> {
+  const { cores = allowedCores().slice(0, 2), env = {} } = options;
   const nice = String(readConfig().WORKER_NICE);
-  const api = await startApi();
-  const dispatcher = await startProcess({ name: 'dispatcher', command: node('workers/dispatcher.js') });
+  const api = await startApi(env);
+  const dispatcher = await startProcess({ name: 'dispatcher', command: node('workers/dispatcher.js'), env });
   const workers = await Promise.all(
     cores.map((core) => {
       const place = ['taskset', '-c', String(core), 'nice', '-n', nice];
-      return startProcess({ name: 'analysis', command: [...place, ...node('workers/analysis.js')] });
+      return startProcess({ name: 'analysis', command: [...place, ...node('workers/analysis.js')], env });
     }),
   );
   await delay(workersSeenMs);

@@ -35,13 +35,13 @@ export async function measureThroughput(options: BenchOptions): Promise<boolean>
   const started = startReport();
   const { source, texts } = readTexts(options.texts, options.seed);
   const cores = allowedCores().slice(0, 2);
-  const system = await startSystem(cores);
+  const system = await startSystem({ cores });
   const client = createHttpClient(system.url, { connectionsMax: inFlight, timeoutMs: 30_000 });
   for (const size of jobSizes) await runRound(system, client, texts.slice(0, warmUpTexts), size);
   const ceiling = await startCeiling({ kind: 'emotion', texts, cores });
   const ceilings: CeilingRound[] = [];
   const rounds: ThroughputRound[] = [];
-  for (let number = 0; number < options.rounds; number++) {
+  for (let number = 0; number < (options.rounds ?? 5); number++) {
     ceilings.push(await ceiling.run());
     for (const size of jobSizes) rounds.push(await runRound(system, client, texts, size));
   }
