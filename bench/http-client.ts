@@ -6,6 +6,8 @@ import { connect, type Socket } from 'node:net';
 export interface Answer {
   readonly status: number;
   readonly body: string;
+  /** Of `Retry-After`; undefined without one. */
+  readonly retryAfterSeconds: number | undefined;
 }
 
 export interface HttpClient {
@@ -133,5 +135,7 @@ function readAnswer(received: string): Answer | Error | undefined {
   const end = headEnd + 4 + Number(length);
   if (received.length < end) return undefined;
   const body = Buffer.from(received.slice(headEnd + 4, end), 'latin1').toString('utf8');
-  return { status: Number(head.slice(9, 12)), body };
+  const retryAfter = /\r\nretry-after: (\d+)/i.exec(head)?.[1];
+  const retryAfterSeconds = retryAfter === undefined ? undefined : Number(retryAfter);
+  return { status: Number(head.slice(9, 12)), body, retryAfterSeconds };
 }

@@ -93,7 +93,8 @@ async function performArrival(
 
 function send(client: HttpClient, request: Buffer): Promise<Answer> {
   return client.send(request).catch((error: unknown) => {
-    return { status: 0, body: error instanceof Error ? error.message : String(error) };
+    const body = error instanceof Error ? error.message : String(error);
+    return { status: 0, body, retryAfterSeconds: undefined };
   });
 }
 

@@ -4,14 +4,18 @@
 import { measureCancel } from './cancel.ts';
 import { measureCapacity } from './capacity.ts';
 import { measureConnections } from './connections.ts';
+import { measureDeadlines } from './deadlines.ts';
+import { measureEta } from './eta.ts';
 import { measureInt8 } from './int8.ts';
 import { measureIntake } from './intake.ts';
 import { measureLatency } from './latency.ts';
 import { measureLoop } from './loop.ts';
 import { measureMix } from './mix.ts';
 import { type BenchOptions, readOptions } from './options.ts';
+import { measureOverload } from './overload.ts';
 import { measurePadding } from './padding.ts';
 import { isPartName, type PartName } from './part-names.ts';
+import { measurePriority } from './priority.ts';
 import { measureQueueCpu } from './queue-cpu.ts';
 import { measureScaling } from './scaling.ts';
 import { measureShape } from './shapes.ts';
@@ -22,6 +26,10 @@ const measures: Readonly<Record<PartName, (options: BenchOptions) => Promise<boo
   throughput: measureThroughput,
   latency: measureLatency,
   cancel: measureCancel,
+  priority: measurePriority,
+  deadlines: measureDeadlines,
+  overload: measureOverload,
+  eta: measureEta,
   mix: measureMix,
   connections: measureConnections,
   padding: measurePadding,

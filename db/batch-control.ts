@@ -54,7 +54,7 @@ export async function requestErasure(tx: Tx, { tenantId, id }: BatchName): Promi
 /**
  * What batches know of a person besides their jobs: the default owner of their lines, and hashes of the lines, by which
  * a short text could be guessed. Call in the transaction that erases the person's jobs, which take their lines along;
- * lines in files are taken out by `eraseUserFromFiles`.
+ * lines in files are taken out by `eraseUserFromNextFile`.
  */
 export async function eraseUserFromBatches(tx: Tx, tenantId: string, userId: string): Promise<void> {
   await tx.query(

@@ -5,10 +5,12 @@
 import { v7 } from 'uuid';
 import { z } from 'zod';
 import { retryJobs } from './attempts.ts';
+import { eraseUserFromBatches } from './batch-control.ts';
 import { inTransaction, type Pool, type Tx } from './client.ts';
 import { eraseJobRows } from './erase-job.ts';
 import type { ErasureName } from './erasures.ts';
 import { eraseUnfounded, rebuildUsers } from './facts.ts';
+import { eraseUserFromNextFile } from './files.ts';
 import { lockProfiles, type PersonName } from './users.ts';
 
 /** What one step takes at most: jobs, edges of the graph, versions of the profile. */
@@ -20,7 +22,8 @@ INSERT INTO erasures AS e (tenant_id, id, user_id, last_job_id)
 SELECT $1::uuid, $2, $3::text, greatest(uuid_floor(now()),
   (SELECT id FROM jobs WHERE tenant_id = $1::uuid AND user_id = $3 ORDER BY id DESC LIMIT 1))
 ON CONFLICT (tenant_id, user_id) WHERE user_id IS NOT NULL DO UPDATE
-  SET requested_at = now(), last_job_id = greatest(e.last_job_id, excluded.last_job_id)
+  SET requested_at = now(), last_job_id = greatest(e.last_job_id, excluded.last_job_id), last_file_id = NULL,
+    files_done = false
 RETURNING id`;
 
 /**
@@ -36,7 +39,12 @@ export async function requestErasure(tx: Tx, { tenantId, userId }: PersonName): 
 /** `more`: there is a next step; `waiting`: Neo4j has yet to lose its copy; `taken`: another process is at it. */
 export type ErasureStep = 'more' | 'waiting' | 'completed' | 'taken';
 
-const openRow = z.object({ user_id: z.string(), last_job_id: z.string() });
+const openRow = z.object({
+  user_id: z.string(),
+  last_job_id: z.string(),
+  last_file_id: z.string().nullable(),
+  files_done: z.boolean(),
+});
 
 /**
  * Does the next step of an open erasure.
@@ -49,13 +57,18 @@ export function eraseSome(
 ): Promise<ErasureStep> {
   return inTransaction(pool, async (tx) => {
     const { rows } = await tx.query(
-      `SELECT user_id, last_job_id FROM erasures WHERE tenant_id = $1 AND id = $2 AND completed_at IS NULL
+      `SELECT user_id, last_job_id, last_file_id, files_done FROM erasures WHERE tenant_id = $1 AND id = $2 AND completed_at IS NULL
         FOR UPDATE SKIP LOCKED`,
       [tenantId, id],
     );
     const open = z.array(openRow).parse(rows)[0];
     if (open === undefined) return (await isCompleted(tx, tenantId, id)) ? 'completed' : 'taken';
     const person = { tenantId, userId: open.user_id };
+    if (!open.files_done) {
+      await eraseFromFile(tx, person, id, open.last_file_id);
+      return 'more';
+    }
+    await eraseUserFromBatches(tx, tenantId, open.user_id);
     if (await eraseJobs(tx, person, id, open.last_job_id)) return 'more';
     if ((await eraseUnfounded(tx, person, stepMax.edges)) > 0) return 'more';
     await lockProfiles(tx, person);
@@ -78,6 +91,29 @@ async function isCompleted(tx: Tx, tenantId: string, id: string): Promise<boolea
     [tenantId, id],
   );
   return rowCount === 0;
+}
+
+// Jobs that a batch made of the lines meanwhile are reached as well.
+const filesDoneSql = `
+UPDATE erasures e SET files_done = true, last_job_id = greatest(e.last_job_id,
+  (SELECT id FROM jobs WHERE tenant_id = $1 AND user_id = $3 AND batch_id IS NOT NULL ORDER BY id DESC LIMIT 1))
+WHERE tenant_id = $1 AND id = $2`;
+
+/** Takes the person's lines out of the next file, or says that there is none left. */
+async function eraseFromFile(
+  tx: Tx,
+  { tenantId, userId }: PersonName,
+  erasureId: string,
+  after: string | null,
+): Promise<void> {
+  const fileId = await eraseUserFromNextFile(tx, { tenantId, userId, after });
+  if (fileId === undefined) await tx.query(filesDoneSql, [tenantId, erasureId, userId]);
+  else
+    await tx.query('UPDATE erasures SET last_file_id = $3 WHERE tenant_id = $1 AND id = $2', [
+      tenantId,
+      erasureId,
+      fileId,
+    ]);
 }
 
 const jobRow = z.object({ id: z.string(), texts: z.number() });

@@ -8,7 +8,7 @@ import { createLineReader, type RawLine } from '../shared/line-reader.ts';
 import { batchLimits } from '../shared/batch.ts';
 import type { BatchName } from './batch-counting.ts';
 import type { PagePlace } from './batches.ts';
-import { inTransaction, type Pool, type Reader, type Tx } from './client.ts';
+import type { Reader, Tx } from './client.ts';
 import * as schema from './schema.ts';
 
 const { files } = schema;
@@ -136,24 +136,31 @@ export async function pruneFiles(tx: Tx, limit: number): Promise<number> {
 }
 
 /**
- * Takes the lines of a person out of all files of a tenant, and lines that cannot be read but name the person. A file is
- * one transaction, and one that has none of them is only read. @returns how many lines went
+ * Takes the lines of a person out of the tenant's next file behind `after`, and lines that cannot be read but name the
+ * person. A file that has none of them is only read. @returns the file that was looked at; undefined behind the last
  */
-export async function eraseUserFromFiles(pool: Pool, tenantId: string, userId: string): Promise<number> {
-  const { rows } = await pool.query('SELECT id FROM files WHERE tenant_id = $1 ORDER BY id', [tenantId]);
-  let gone = 0;
-  for (const { id } of z.array(z.object({ id: z.string() })).parse(rows)) {
-    gone += await inTransaction(pool, (tx) => eraseUserFromFile(tx, { tenantId, id }, userId));
-  }
-  return gone;
+export async function eraseUserFromNextFile(
+  tx: Tx,
+  {
+    tenantId,
+    userId,
+    after,
+  }: { readonly tenantId: string; readonly userId: string; readonly after: string | null },
+): Promise<string | undefined> {
+  const { rows } = await tx.query(
+    'SELECT id FROM files WHERE tenant_id = $1 AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT 1',
+    [tenantId, after],
+  );
+  const id = z.array(z.object({ id: z.string() })).parse(rows)[0]?.id;
+  if (id !== undefined) await eraseUserFromFile(tx, { tenantId, id }, userId);
+  return id;
 }
 
-async function eraseUserFromFile(tx: Tx, name: BatchName, userId: string): Promise<number> {
+async function eraseUserFromFile(tx: Tx, name: BatchName, userId: string): Promise<void> {
   await tx.query('SELECT FROM files WHERE tenant_id = $1 AND id = $2 FOR UPDATE', [name.tenantId, name.id]);
   let gone = 0;
   for await (const raw of readRawLines(tx, name)) if (namesUser(raw, userId)) gone += 1;
   if (gone > 0) await rewriteFile(tx, name, (raw) => !namesUser(raw, userId));
-  return gone;
 }
 
 /**

@@ -146,6 +146,8 @@ export const erasures = pgTable(
     userId: text('user_id'),
     requestedAt: moment('requested_at').notNull(),
     lastJobId: uuid('last_job_id'),
+    lastFileId: uuid('last_file_id'),
+    filesDone: boolean('files_done').notNull(),
     jobsErased: integer('jobs_erased').notNull(),
     textsErased: integer('texts_erased').notNull(),
     completedAt: moment('completed_at'),

@@ -158,3 +158,6 @@ BEGIN
   END LOOP;
 END
 $$;
+--> statement-breakpoint
+-- A person is erased from files first, one after the other, so that no batch makes jobs of their lines afterwards.
+ALTER TABLE erasures ADD COLUMN last_file_id uuid, ADD COLUMN files_done boolean NOT NULL DEFAULT false;
