@@ -29,9 +29,9 @@ export async function measureDeadlines(options: BenchOptions): Promise<boolean> 
   const { source, texts } = readTexts(options.texts, options.seed);
   const seconds = options.seconds ?? legSeconds;
   const system = await startSystem();
-  const client = createHttpClient(system.url, { connectionsMax: 500, timeoutMs: 30_000 });
+  const client = createHttpClient(system.url, { connectionsMax: 500, timeoutMs: 75_000 });
   const capacity = async (): Promise<number> => {
-    const headers = { Prefer: 'wait=30' };
+    const headers = { Prefer: 'wait=60' };
     const job = (index: number): Buffer => buildJob(texts, index * itemsPerJob, itemsPerJob, { headers });
     return (itemsPerJob * (await sendInLoops(client, loopClients, seconds, job))) / seconds;
   };
