@@ -6,6 +6,7 @@ import { measureLatency } from './latency.ts';
 import { type BenchOptions, readOptions } from './options.ts';
 import { migrate } from './system.ts';
 import { measureThroughput } from './throughput.ts';
+import { measureWebhooks } from './webhooks.ts';
 
 type Part = readonly [name: string, measure: (options: BenchOptions) => Promise<boolean>];
 
@@ -13,6 +14,7 @@ type Part = readonly [name: string, measure: (options: BenchOptions) => Promise<
 const parts: readonly Part[] = [
   ['throughput', measureThroughput],
   ['latency', measureLatency],
+  ['webhooks', measureWebhooks],
   ['intake', measureIntake],
 ];
 
