@@ -8,6 +8,7 @@ export const partNames = {
   deadlines: 'three times the capacity with deadlines of 2 s, beside the same without',
   overload: 'how fast a full system refuses, and whether those who come back in time are let in',
   eta: 'foretold ends against real ones in five shapes of load, and what foretelling costs',
+  webhooks: 'deliveries a second, and healthy endpoints beside a dead one',
   mix: 'the five personas: the highest share of 1,000 users within the goal, unique and repeated texts',
   connections: '1,000 connections at 600 submits a second while a backlog keeps the workers busy',
   padding: 'padded to real tokens with a backlog',

@@ -21,6 +21,7 @@ import { measureScaling } from './scaling.ts';
 import { measureShape } from './shapes.ts';
 import { migrate } from './system.ts';
 import { measureThroughput } from './throughput.ts';
+import { measureWebhooks } from './webhooks.ts';
 
 const measures: Readonly<Record<PartName, (options: BenchOptions) => Promise<boolean>>> = {
   throughput: measureThroughput,
@@ -30,6 +31,7 @@ const measures: Readonly<Record<PartName, (options: BenchOptions) => Promise<boo
   deadlines: measureDeadlines,
   overload: measureOverload,
   eta: measureEta,
+  webhooks: measureWebhooks,
   mix: measureMix,
   connections: measureConnections,
   padding: measurePadding,

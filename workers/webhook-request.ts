@@ -95,12 +95,13 @@ function postOnce(attempt: Attempt): Promise<{ ending: Ending; stale: boolean }>
     const request = open(attempt);
     let connecting: NodeJS.Timeout | undefined;
     let reused = false;
+    let response: IncomingMessage | undefined;
     const finish = (ending: Ending, stale = false): void => {
       clearTimeout(connecting);
       clearTimeout(whole);
       resolve({ ending, stale });
       // An answer that was read to its end leaves the connection to the next message.
-      if (!request.writableFinished || request.res?.complete !== true) request.destroy();
+      if (!request.writableFinished || response?.complete !== true) request.destroy();
     };
     const whole = setTimeout(
       () => finish({ outcome: 'timed_out', detail: `No whole answer within ${limits.timeoutMs / 1000} s` }),
@@ -117,20 +118,17 @@ function postOnce(attempt: Attempt): Promise<{ ending: Ending; stale: boolean }>
       );
     });
     request.on('error', (error) => {
-      finish({ outcome: nameError(error), detail: errorCode(error) }, reused && request.res === undefined);
+      finish({ outcome: nameError(error), detail: errorCode(error) }, reused && response === undefined);
     });
-    request.on('response', (response) => {
-      void readAnswer(response).then(finish);
+    request.on('response', (answer) => {
+      response = answer;
+      void readAnswer(answer).then(finish);
     });
     request.end(attempt.body);
   });
 }
 
-interface OpenRequest extends ClientRequest {
-  readonly res?: IncomingMessage;
-}
-
-function open({ url, headers, body, connections }: Attempt): OpenRequest {
+function open({ url, headers, body, connections }: Attempt): ClientRequest {
   const options = {
     method: 'POST',
     headers: {

@@ -151,10 +151,15 @@ export function createWebhookSender(options: {
     target.trying += 1;
     trying += 1;
     void attempt(target, delivery).then((ending) => {
-      target.trying -= 1;
-      trying -= 1;
+      const free = (): void => {
+        target.trying -= 1;
+        trying -= 1;
+        wake();
+      };
+      // Of one that wants no more the slot stays taken until the ledger knows.
+      if (ending.statusReason === 'gone') return settle(target, ending, free);
+      free();
       settle(target, ending);
-      wake();
     });
   };
 
@@ -180,15 +185,17 @@ export function createWebhookSender(options: {
   const tellBreaker = (breaker: CircuitBreaker, answer: Answer): void => {
     const nowMs = now().getTime();
     if (answer.outcome === 'succeeded') return breaker.succeeded();
+    // It is alive and wants no more; what waits for it ends without an attempt.
+    if (answer.outcome === 'gone') return;
     breaker.failed(nowMs);
     const retryAfterMs = retryAfterOf(answer, now());
     if (retryAfterMs > 0) breaker.pause(nowMs, nowMs + retryAfterMs);
   };
 
-  const settle = (target: Target, one: FinishedAttempt): void => {
+  const settle = (target: Target, one: FinishedAttempt, written: () => void = wake): void => {
     writer.write(one, () => {
       target.held.delete(one.id);
-      wake();
+      written();
     });
   };
 

@@ -42,7 +42,7 @@ const tickers =
     ? []
     : [
         startTicker('deliver', config.WEBHOOK_TICK_MS, log, sender.tick),
-        startTicker('measure', 2000, log, measure),
+        startTicker('measure', 5000, log, measure),
         startTicker('prune', 60_000, log, prune),
         startTicker('reseal', 60_000, log, () => resealSecrets(database, keys, log)),
       ];
