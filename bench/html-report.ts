@@ -68,13 +68,17 @@ ${result.stages.map(renderScenarios).join('')}
 function renderFigures({ figures }: StoredResult): string {
   const rows = figures.map(({ name, value, holds, bound, aim, met, aim_met: aimMet }) => [
     escape(name),
-    String(value ?? 'failed'),
+    formatValue(value),
     bound === undefined ? '' : escape(`${holds} ${bound}`),
     bound === undefined ? '' : met ? '<b class="met">met</b>' : '<b class="missed">missed</b>',
     aim === undefined ? '' : String(aim),
     aim === undefined ? '' : aimMet === true ? '<b class="met">reached</b>' : 'no',
   ]);
   return figures.length === 0 ? '' : table(['figure', 'measured', 'must be', '', 'aim', ''], rows);
+}
+
+export function formatValue(value: StoredResult['figures'][number]['value']): string {
+  return typeof value === 'number' ? String(Number(value.toPrecision(5))) : String(value ?? 'failed');
 }
 
 function renderStages(stages: readonly StoredStage[]): string {
@@ -142,15 +146,15 @@ function escape(text: string): string {
 }
 
 const style = `
-body{font:15px/1.5 system-ui,sans-serif;color:#1f2328;background:#fff;margin:0 auto;max-width:1180px;padding:24px}
+body{font:15px/1.5 system-ui,sans-serif;color:#1f2328;background:#fff;margin:0 auto;max-width:1240px;padding:24px}
 h1{font-size:26px;margin:0}h2{font-size:20px;margin:40px 0 4px;border-top:1px solid #d0d7de;padding-top:20px}
 nav a{margin-right:12px;color:#0969da;text-decoration:none}.facts{color:#59636e;font-size:13px;margin:4px 0 12px}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:13px;margin:8px 0;font-variant-numeric:tabular-nums}
-th,td{text-align:right;padding:4px 10px;border-bottom:1px solid #eaeef2;white-space:nowrap}
+th,td{text-align:right;padding:4px 7px;border-bottom:1px solid #eaeef2;white-space:nowrap}
 th:first-child,td:first-child{text-align:left}th{color:#59636e;font-weight:600}
 .met{color:#1a7f37}.missed{color:#cf222e}.charts{display:flex;flex-wrap:wrap;gap:16px}
 figure{margin:8px 0}figcaption{font-weight:600;font-size:13px}details{margin:6px 0}summary{cursor:pointer;font-size:13px}
-.bar{display:inline-flex;width:160px;height:12px;vertical-align:middle;background:#eaeef2}.bar i{height:12px}
+.bar{display:inline-flex;width:110px;height:12px;vertical-align:middle;background:#eaeef2}.bar i{height:12px}
 .legend{font-size:12px;color:#59636e}.legend i{display:inline-block;width:10px;height:10px;margin:0 4px 0 10px}
 .s0{background:#0969da}.s1{background:#54aeff}.s2{background:#d4a72c}.s3{background:#bc4c00}.s4{background:#2da44e}.s5{background:#8c959f}
 `;

@@ -50,10 +50,10 @@ export type StoredPoint = z.output<typeof pointSchema>;
 
 const figureSchema = z.object({
   name: z.string(),
-  value: z.number().nullable(),
-  bound: z.number().optional(),
+  value: z.union([z.number(), z.string(), z.boolean()]).nullable(),
+  bound: z.union([z.number(), z.string(), z.boolean()]).optional(),
   aim: z.number().optional(),
-  holds: z.enum(['at least', 'at most']),
+  holds: z.string().default(''),
   met: z.boolean(),
   aim_met: z.boolean().optional(),
 });
@@ -76,7 +76,7 @@ const fileSchema = z.object({
   settings: z.record(z.string(), z.unknown()).optional(),
   seed: z.number().optional(),
   figures: z.array(figureSchema),
-  rounds: z.unknown(),
+  rounds: z.unknown().optional(),
 });
 
 export interface StoredResult extends z.output<typeof fileSchema> {
@@ -84,11 +84,13 @@ export interface StoredResult extends z.output<typeof fileSchema> {
   readonly points: readonly StoredPoint[];
 }
 
-/** Every result file that is there, by the name of its part. */
+/** Every result file that is there, by the name of its part. @throws Error naming a file that is none. */
 export function readResults(): readonly StoredResult[] {
   const names = readdirSync(resultsFolder).filter((name) => name.endsWith('.json'));
   return names.sort().map((name) => {
-    const file = fileSchema.parse(JSON.parse(readFileSync(join(resultsFolder, name), 'utf8')));
+    const parsed = fileSchema.safeParse(JSON.parse(readFileSync(join(resultsFolder, name), 'utf8')));
+    if (!parsed.success) throw new Error(`bench/results/${name}: ${z.prettifyError(parsed.error)}`);
+    const file = parsed.data;
     const stages = z.object({ stages: z.array(stageSchema) }).safeParse(file.rounds);
     const points = z.array(pointSchema).safeParse(file.rounds);
     return { ...file, stages: stages.data?.stages ?? [], points: points.data ?? [] };

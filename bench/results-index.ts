@@ -3,7 +3,7 @@
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { renderReport } from './html-report.ts';
+import { formatValue, renderReport } from './html-report.ts';
 import { readResults, resultsFolder, type StoredResult } from './results-files.ts';
 
 const commands: Readonly<Record<string, string>> = {
@@ -27,7 +27,7 @@ export function renderTable(results: readonly StoredResult[]): string {
       const wish = aim === undefined ? '' : `${aim}${aimMet === true ? '' : ' (no)'}`;
       const source = `${day.slice(0, 10)}, ${commit.slice(0, 7)}${dirty ? ' and changes' : ''}, load ${load.toFixed(1)}`;
       const command = commands[part] ?? `npm run bench -- ${part}`;
-      return `| ${[name, value ?? 'failed', must, wish, `\`${command}\``, source].join(' | ')} |`;
+      return `| ${[name, formatValue(value), must, wish, `\`${command}\``, source].join(' | ')} |`;
     }),
   );
   return [

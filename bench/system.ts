@@ -38,7 +38,7 @@ export interface RunningProcess {
   readonly stop: () => Promise<void>;
 }
 
-const readyMsMax = 60_000;
+const readyMsMax = 120_000;
 const stopMsMax = 30_000;
 /** The intake and the dispatcher count workers every 2 s and size the window in Redis by them. */
 const workersSeenMs = 5000;
