@@ -9,6 +9,7 @@ export const partNames = {
   overload: 'how fast a full system refuses, and whether those who come back in time are let in',
   eta: 'foretold ends against real ones in five shapes of load, and what foretelling costs',
   webhooks: 'deliveries a second, and healthy endpoints beside a dead one',
+  batch: '100,000 lines streamed in and out, kills in between, and what a batch costs beside the bare model',
   mix: 'the five personas: the highest share of 1,000 users within the goal, unique and repeated texts',
   connections: '1,000 connections at 600 submits a second while a backlog keeps the workers busy',
   padding: 'padded to real tokens with a backlog',

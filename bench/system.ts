@@ -36,6 +36,8 @@ export interface RunningProcess {
   readonly pid: number;
   /** SIGTERM, and SIGKILL for what has not ended after the drain limit and a little. */
   readonly stop: () => Promise<void>;
+  /** SIGKILL, as a crash would; resolves when it is gone. */
+  readonly kill: () => Promise<void>;
 }
 
 const readyMsMax = 120_000;
@@ -142,6 +144,10 @@ async function startProcess(options: {
       const late = setTimeout(() => child.kill('SIGKILL'), stopMsMax);
       await ended(child);
       clearTimeout(late);
+    },
+    kill: async () => {
+      child.kill('SIGKILL');
+      await ended(child);
     },
   };
 }

@@ -135,10 +135,10 @@ export interface LineChunk {
 
 const advanceSql = `
 WITH advanced AS (
-  UPDATE batches SET line_count = line_count + $5, line_hash = decode($6, 'hex'), touched_at = now(),
-    invalid_count = invalid_count + $7, failed_count = failed_count + $7,
+  UPDATE batches SET line_count = line_count + $5::integer, line_hash = decode($6, 'hex'), touched_at = now(),
+    invalid_count = invalid_count + $7::integer, failed_count = failed_count + $7::integer,
     part_count = part_count + CASE WHEN $7 > 0 THEN 1 ELSE 0 END,
-    faults = CASE WHEN $8::jsonb = '[]' OR jsonb_array_length(faults) >= $9 THEN faults ELSE faults || $8::jsonb END
+    faults = CASE WHEN $8::jsonb = '[]' THEN faults ELSE faults || $8::jsonb END
   WHERE tenant_id = $1 AND id = $2 AND upload_id = $3 AND NOT sealed AND line_count = $4
   RETURNING id, part_count
 )
@@ -157,12 +157,7 @@ SELECT $1, $2, $4, $5::uuid WHERE $5::uuid IS NOT NULL`;
  * Records the next lines of a batch, with their jobs: all of them or none.
  * @returns false if the upload may not add lines: another took over, the batch was canceled, or these lines are there
  */
-export function recordLines(
-  pool: Pool,
-  upload: Upload,
-  chunk: LineChunk,
-  faultsMax: number,
-): Promise<boolean> {
+export function recordLines(pool: Pool, upload: Upload, chunk: LineChunk): Promise<boolean> {
   const { tenantId, id, uploadId } = upload;
   const bad = chunk.lines.filter(({ error }) => error !== null).length;
   return inTransaction(pool, async (tx) => {
@@ -178,7 +173,6 @@ export function recordLines(
         chunk.lineHash,
         bad,
         JSON.stringify(chunk.faults),
-        faultsMax,
       ],
     });
     const [advanced] = z.array(z.object({ part_count: z.number() })).parse(rows);
@@ -252,7 +246,8 @@ export async function dropBatch(tx: Tx, { tenantId, id, uploadId }: Upload): Pro
 const endUnreadSql = `
 WITH ended AS (
   UPDATE batches SET sealed = true, status = 'ended', end_reason = $4, ended_at = now(), sweep = 'drop', error = $5,
-    faults = $6, invalid_count = $7, failed_count = $7, canceled_count = $8 - $7 - line_count, line_count = $8,
+    faults = $6, invalid_count = $7::integer, failed_count = $7::integer,
+    canceled_count = $8::integer - $7::integer - line_count, line_count = $8::integer,
     event_sequence = event_sequence + 1
   WHERE tenant_id = $1 AND id = $2 AND upload_id = $3 AND NOT sealed
   RETURNING tenant_id, id, event_sequence, end_reason

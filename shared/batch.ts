@@ -21,7 +21,7 @@ export const batchLimits = {
   /** A text of 10,000 characters, each escaped as a surrogate pair, has 120,000 bytes; the labels take the rest. */
   lineBytesMax: 262_144,
   /** Bad lines that are told one by one. */
-  faultsMax: 1000,
+  badLinesToldMax: 1000,
   filenameCharactersMax: 255,
   /** A quarter of a pool and half a dispatch: jobs of this size fill both, and keep a shared pool within its bound. */
   itemsPerJobMax: 64,
