@@ -10,7 +10,13 @@ import {
   type StatedFact,
   startJobs,
 } from '../db/attempts.ts';
-import type { Inference, InferenceResult, InferenceStats, MicroBatch } from '../models/inference.ts';
+import {
+  type Inference,
+  type InferenceResult,
+  type InferenceStats,
+  type MicroBatch,
+  noStats,
+} from '../models/inference.ts';
 import type { Registry } from '../models/registry.ts';
 import type { Config } from '../shared/config.ts';
 import type { Logger } from '../shared/log.ts';
@@ -96,7 +102,7 @@ export function createAnalysisEngine(options: {
     clearTimeout(timer);
     const dueAtMs = batcher.dueAtMs();
     if (dueAtMs !== undefined && idle) timer = setTimeout(pump, Math.max(1, dueAtMs - performance.now()));
-    const full = batcher.items() >= config.POOL_ITEMS_MAX;
+    const full = batcher.items() >= config.POOL_ITEMS_MAX * (batcher.shared() ? 2 : 1);
     options.onRoom(full ? dispatchesInHand : dispatchesInHand + 64);
   };
 
@@ -161,6 +167,7 @@ export function createAnalysisEngine(options: {
       if (letGo.has(job.claim.id)) dropJob();
     }
     metrics.poolItems.observe({ kind }, owners.length);
+    let counted = noStats;
     metrics.poolFlushes.inc({ kind, reason: taken.reason });
 
     const onResults = (
@@ -168,6 +175,8 @@ export function createAnalysisEngine(options: {
       microBatch: MicroBatch,
       stats: InferenceStats,
     ): void => {
+      countProgress(kind, results.filter(({ error }) => error?.code !== 'dropped').length, counted, stats);
+      counted = stats;
       for (const result of results) {
         const owner = owners[result.index];
         if (owner === undefined) continue;
@@ -186,7 +195,7 @@ export function createAnalysisEngine(options: {
     try {
       const items = owners.map(({ job, text }) => ({ text, options: job.claim.options }));
       const stats = await inference.predict({ kind, version: modelVersion, items, dropped, onResults });
-      countPool(kind, owners.length, stats);
+      metrics.inferenceSeconds.observe({ kind }, (stats.tokenizeMs + stats.inferenceMs) / 1000);
       if (batcher.items() === 0) writer.flush();
     } catch (error) {
       log.error({ err: error }, 'inference failed');
@@ -314,12 +323,13 @@ export function createAnalysisEngine(options: {
   };
 }
 
-function countPool(kind: string, items: number, stats: InferenceStats): void {
+/** What a pool has done since it was counted last; its items are those with a result. */
+function countProgress(kind: string, items: number, before: InferenceStats, now: InferenceStats): void {
   metrics.itemsInferred.inc({ kind }, items);
-  metrics.microBatches.inc({ kind }, stats.microBatches);
-  metrics.tokens.inc({ kind, type: 'real' }, stats.tokens);
-  metrics.tokens.inc({ kind, type: 'padding' }, stats.paddedTokens - stats.tokens);
-  metrics.inferenceSeconds.observe({ kind }, (stats.tokenizeMs + stats.inferenceMs) / 1000);
+  metrics.microBatches.inc({ kind }, now.microBatches - before.microBatches);
+  const padding = (stats: InferenceStats): number => stats.paddedTokens - stats.tokens;
+  metrics.tokens.inc({ kind, type: 'real' }, now.tokens - before.tokens);
+  metrics.tokens.inc({ kind, type: 'padding' }, padding(now) - padding(before));
 }
 
 /** Three digits and never below zero, as the timeline shows it. */

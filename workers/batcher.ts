@@ -1,5 +1,7 @@
 // Which jobs go to the model next, and when. Pure: the clock is an argument, and nothing here waits.
 
+import { orderSweep, type Sweep } from './sweep.ts';
+
 /** A job on its way: sized by its dispatch, so that it can be pooled before the ledger is asked for its texts. */
 export interface PoolEntry {
   /** Tenants take turns. */
@@ -41,7 +43,8 @@ export interface Batcher<Entry extends PoolEntry> {
   readonly add: (key: string, entry: Entry, nowMs: number) => void;
   /**
    * The next pool, if its time has come. Tenants take turns, one job each, and so do kinds: the one with the tenant
-   * whose turn was longest ago, then the one that waited longest. While several tenants wait a pool is small.
+   * whose turn was longest ago, then the one that waited longest. While several tenants wait a pool is small, and the
+   * jobs of a tenant go by length within a large pool's worth of them (sweep.ts); else they go in their order.
    * While the model is busy a pool grows until it is full; when the model is about to be idle, what is there goes.
    * @param state.idleSinceMs since when the model has had next to nothing to do; undefined while it is busy
    */
@@ -50,6 +53,8 @@ export interface Batcher<Entry extends PoolEntry> {
   readonly dueAtMs: () => number | undefined;
   /** Items that wait here. */
   readonly items: () => number;
+  /** Whether several tenants wait here. */
+  readonly shared: () => boolean;
 }
 
 /** English runs to about four characters a token; the exact number is the tokenizer's, later and elsewhere. */
@@ -62,6 +67,8 @@ interface Waiting<Entry> {
 
 export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions): Batcher<Entry> {
   const queues = new Map<string, Waiting<Entry>[]>();
+  /** By queue and tenant. */
+  const sweeps = new Map<string, Map<string, Sweep<Waiting<Entry>>>>();
   const turns = createTurns();
   let items = 0;
 
@@ -69,6 +76,19 @@ export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions):
     [...queues]
       .map(([key, waiting]) => ({ key, waiting, oldestMs: waiting[0]?.sinceMs ?? 0 }))
       .sort((a, b) => turns.earliest(a.waiting) - turns.earliest(b.waiting) || a.oldestMs - b.oldestMs)[0];
+
+  /** Each tenant's jobs in the order of its sweep, and one job of each tenant after another. */
+  const share = (key: string, waiting: readonly Waiting<Entry>[]): readonly Waiting<Entry>[] => {
+    const before = sweeps.get(key);
+    const after = new Map<string, Sweep<Waiting<Entry>>>();
+    const lines = [...groupByTenant(waiting)].flatMap(([tenantId, own]) => {
+      const { sweep, ordered } = orderSweep(own, before?.get(tenantId), options);
+      after.set(tenantId, sweep);
+      return ordered;
+    });
+    sweeps.set(key, after);
+    return turns.order(lines);
+  };
 
   return {
     add: (key, entry, nowMs) => {
@@ -83,7 +103,8 @@ export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions):
       if (queue === undefined) return undefined;
       const { key, waiting, oldestMs } = queue;
       const shared = turns.tenants() > 1;
-      const ordered = shared ? turns.order(waiting) : waiting;
+      const ordered = shared ? share(key, waiting) : waiting;
+      if (!shared) sweeps.clear();
       const itemsMax = shared ? Math.min(options.itemsMax, options.sharedItemsMax) : options.itemsMax;
       const cut = cutPool(ordered, { ...options, itemsMax });
       const turn = shared && queues.size > 1;
@@ -91,8 +112,11 @@ export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions):
       if (reason === undefined) return undefined;
       const taken = new Set(ordered.slice(0, cut.entries));
       const left = waiting.filter((one) => !taken.has(one));
-      if (left.length === 0) queues.delete(key);
-      else queues.set(key, left);
+      if (left.length > 0) queues.set(key, left);
+      else {
+        queues.delete(key);
+        sweeps.delete(key);
+      }
       const entries = [...taken].map(({ entry }) => entry);
       turns.leave(entries.map(({ tenantId }) => tenantId));
       items -= cut.items;
@@ -103,7 +127,20 @@ export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions):
       return queue && queue.oldestMs + options.waitMs;
     },
     items: () => items,
+    shared: () => turns.tenants() > 1,
   };
+}
+
+function groupByTenant<Entry extends PoolEntry>(
+  waiting: readonly Waiting<Entry>[],
+): ReadonlyMap<string, Waiting<Entry>[]> {
+  const lines = new Map<string, Waiting<Entry>[]>();
+  for (const one of waiting) {
+    const line = lines.get(one.entry.tenantId);
+    if (line === undefined) lines.set(one.entry.tenantId, [one]);
+    else line.push(one);
+  }
+  return lines;
 }
 
 interface Queue<Entry> {
@@ -136,7 +173,7 @@ function createTurns() {
       if (tenants.size < 2) return 0;
       return waiting.reduce((least, { entry }) => Math.min(least, lastTurnOf(entry.tenantId)), Infinity);
     },
-    /** One job of each tenant after another, whose turn was longest ago first; the jobs of a tenant in their order. */
+    /** One job of each tenant after another, whose turn was longest ago first; those of a tenant as they are given. */
     order: <Entry extends PoolEntry>(waiting: readonly Waiting<Entry>[]): Waiting<Entry>[] => {
       const rounds = new Map<string, number>();
       return waiting
