@@ -2,11 +2,13 @@
 // Runs under scripts/services.ts, which brings an empty Postgres and Redis.
 
 import { measureCancel } from './cancel.ts';
+import { measureFairness } from './fairness.ts';
 import { measureIntake } from './intake.ts';
 import { measureLatency } from './latency.ts';
 import { type BenchOptions, readOptions } from './options.ts';
 import { migrate } from './system.ts';
 import { measureThroughput } from './throughput.ts';
+import { measureWaiters } from './waiters.ts';
 
 type Part = readonly [name: string, measure: (options: BenchOptions) => Promise<boolean>];
 
@@ -14,7 +16,9 @@ type Part = readonly [name: string, measure: (options: BenchOptions) => Promise<
 const parts: readonly Part[] = [
   ['throughput', measureThroughput],
   ['latency', measureLatency],
+  ['fairness', measureFairness],
   ['cancel', measureCancel],
+  ['waiters', measureWaiters],
   ['intake', measureIntake],
 ];
 

@@ -41,15 +41,9 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 
 /** API, dispatcher and one analysis worker per core, pinned and niced like those of `npm start`. */
 export async function startSystem(cores: readonly number[] = allowedCores().slice(0, 2)): Promise<System> {
-  const nice = String(readConfig().WORKER_NICE);
   const api = await startApi();
-  const dispatcher = await startProcess({ name: 'dispatcher', command: node('workers/dispatcher.js') });
-  const workers = await Promise.all(
-    cores.map((core) => {
-      const place = ['taskset', '-c', String(core), 'nice', '-n', nice];
-      return startProcess({ name: 'analysis', command: [...place, ...node('workers/analysis.js')] });
-    }),
-  );
+  const dispatcher = await startNode('dispatcher');
+  const workers = await startWorkers(cores);
   await delay(workersSeenMs);
   return {
     url: api.url,
@@ -59,6 +53,22 @@ export async function startSystem(cores: readonly number[] = allowedCores().slic
       await Promise.all([api, dispatcher, ...workers].map((process) => process.stop()));
     },
   };
+}
+
+/** One analysis worker on each core, each ready. */
+export function startWorkers(cores: readonly number[]): Promise<readonly RunningProcess[]> {
+  const nice = String(readConfig().WORKER_NICE);
+  return Promise.all(
+    cores.map((core) => {
+      const place = ['taskset', '-c', String(core), 'nice', '-n', nice];
+      return startProcess({ name: 'analysis', command: [...place, ...node('workers/analysis.js')] });
+    }),
+  );
+}
+
+/** One background process of workers/ that is not pinned. */
+export function startNode(name: 'dispatcher'): Promise<RunningProcess> {
+  return startProcess({ name, command: node(`workers/${name}.js`) });
 }
 
 /** Only the API, so that what is submitted stays where the intake put it. */
@@ -130,7 +140,8 @@ function ended(child: ChildProcess): Promise<number | null> {
   });
 }
 
-function freePort(): Promise<number> {
+/** A port of 127.0.0.1 that nobody has now. */
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer().once('error', reject);
     server.listen(0, '127.0.0.1', () => {
