@@ -3,9 +3,8 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
-import type { Pool } from '../db/client.ts';
 import { buildRequest, createHttpClient, type HttpClient, sendAll } from './http-client.ts';
-import { countRows, openLedger } from './ledger.ts';
+import { countRows, type Ledger, openLedger } from './ledger.ts';
 import type { BenchOptions } from './options.ts';
 import { createRandom } from './random.ts';
 import { median, printTable, quantile, round, startReport, writeReport } from './report.ts';
@@ -129,7 +128,7 @@ function pairOf(texts: readonly string[], index: number): readonly string[] {
 /** Jobs of one text behind a backlog on which the workers are busy, canceled one after another. */
 async function cancelQueued(
   client: HttpClient,
-  ledger: Pool,
+  ledger: Ledger,
   texts: readonly string[],
 ): Promise<readonly Cancel[]> {
   const large = Array.from({ length: backlog.items }, (_, index) => texts[index % texts.length] ?? '');
@@ -177,7 +176,7 @@ async function cancel(client: HttpClient, id: string): Promise<Cancel> {
   return { id, status, ms: round(performance.now() - sentMs, 3) };
 }
 
-async function untilEnded(ledger: Pool): Promise<void> {
+async function untilEnded(ledger: Ledger): Promise<void> {
   const deadline = performance.now() + endMsMax;
   while ((await countRows(ledger, 'jobs WHERE ended_at IS NULL')) > 0) {
     if (performance.now() > deadline) throw new Error('jobs did not end');
@@ -186,7 +185,7 @@ async function untilEnded(ledger: Pool): Promise<void> {
 }
 
 /** What is said of the jobs in each place where something is said of them. */
-async function audit(client: HttpClient, ledger: Pool, all: readonly Cancel[]) {
+async function audit(client: HttpClient, ledger: Ledger, all: readonly Cancel[]) {
   const ids = all.map(({ id }) => id.slice('job_'.length));
   const get = async (path: (id: string) => string) =>
     sendAll(

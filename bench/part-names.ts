@@ -3,6 +3,8 @@
 export const partNames = {
   throughput: 'jobs of 1 and of 16 texts against the bare model on the same cores',
   latency: 'submit to result at constant rates',
+  fairness: 'one job behind the 100,000 items of another tenant, and what that costs the other',
+  waiters: '500 long-polls: from the commit to the answer, and what waiting asks of the database',
   cancel: '1,000 cancels that race completion, and 1,000 behind a backlog',
   priority: 'a flood of high with and without low: what low gets, what high waits',
   deadlines: 'three times the capacity with deadlines of 2 s, beside the same without',

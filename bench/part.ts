@@ -7,6 +7,7 @@ import { measureCapacity } from './capacity.ts';
 import { measureConnections } from './connections.ts';
 import { measureDeadlines } from './deadlines.ts';
 import { measureEta } from './eta.ts';
+import { measureFairness } from './fairness.ts';
 import { measureInt8 } from './int8.ts';
 import { measureIntake } from './intake.ts';
 import { measureLatency } from './latency.ts';
@@ -22,11 +23,14 @@ import { measureScaling } from './scaling.ts';
 import { measureShape } from './shapes.ts';
 import { migrate } from './system.ts';
 import { measureThroughput } from './throughput.ts';
+import { measureWaiters } from './waiters.ts';
 import { measureWebhooks } from './webhooks.ts';
 
 const measures: Readonly<Record<PartName, (options: BenchOptions) => Promise<boolean>>> = {
   throughput: measureThroughput,
   latency: measureLatency,
+  fairness: measureFairness,
+  waiters: measureWaiters,
   cancel: measureCancel,
   priority: measurePriority,
   deadlines: measureDeadlines,

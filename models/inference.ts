@@ -56,7 +56,8 @@ type PassEnd =
   | { readonly died: false }
   | { readonly died: true; readonly reason: 'crash' | 'timeout'; readonly suspects: ReadonlySet<number> };
 
-const noStats: InferenceStats = {
+/** Nothing done yet. */
+export const noStats: InferenceStats = {
   microBatches: 0,
   tokens: 0,
   paddedTokens: 0,

@@ -8,7 +8,11 @@ import { createWindow, windowItemsMax } from './window.ts';
 test('sizes the window by the workers there are', () => {
   const config = readConfig({ POOL_ITEMS_MAX: '10', WINDOW_POOLS_PER_WORKER: '3' });
   assert.is(windowItemsMax(config, 4, 1), 120);
-  assert.is(windowItemsMax({ ...config, SHARED_POOL_ITEMS_MAX: 5 }, 4, 2), 60);
+  const shared = { ...config, SHARED_POOL_ITEMS_MAX: 4 };
+  assert.equal(
+    [1, 2, 3, 4, 100].map((tenants) => windowItemsMax(shared, 4, tenants)),
+    [120, 84, 48, 48, 48],
+  );
 });
 
 const config = readConfig({ PRIORITY_FLOOR_PERCENT: '10', POOL_ITEMS_MAX: '1000' });

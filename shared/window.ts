@@ -22,11 +22,15 @@ export interface Window {
   readonly wait: (tenantId: string, jobClass: number) => void;
 }
 
-/** Items of one tenant and class that may be in Redis or in a worker's hands; fewer while `tenants` share the workers. */
+/**
+ * Items of one tenant and class that may be in Redis or in a worker's hands. A tenant alone has large pools. Tenants that
+ * share have small ones, and as many items behind them as a worker sorts by length while it holds those of all.
+ */
 export function windowItemsMax(config: Config, workers: number, tenants: number): number {
-  const pool =
-    tenants > 1 ? Math.min(config.POOL_ITEMS_MAX, config.SHARED_POOL_ITEMS_MAX) : config.POOL_ITEMS_MAX;
-  return pool * config.WINDOW_POOLS_PER_WORKER * workers;
+  const large = config.POOL_ITEMS_MAX;
+  const small = Math.min(large, config.SHARED_POOL_ITEMS_MAX);
+  const share = Math.floor((large + small) / tenants);
+  return (tenants > 1 ? Math.max(small, share) : large) * config.WINDOW_POOLS_PER_WORKER * workers;
 }
 
 /**

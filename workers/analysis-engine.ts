@@ -10,7 +10,13 @@ import {
   type StatedFact,
   startJobs,
 } from '../db/attempts.ts';
-import type { Inference, InferenceResult, InferenceStats, MicroBatch } from '../models/inference.ts';
+import {
+  type Inference,
+  type InferenceResult,
+  type InferenceStats,
+  type MicroBatch,
+  noStats,
+} from '../models/inference.ts';
 import type { Registry } from '../models/registry.ts';
 import type { Config } from '../shared/config.ts';
 import { priorities } from '../shared/job.ts';
@@ -115,7 +121,7 @@ export function createAnalysisEngine(options: {
     const dueAtMs = batcher.dueAtMs();
     if (dueAtMs !== undefined && idle) timer = setTimeout(pump, Math.max(1, dueAtMs - performance.now()));
     for (const [jobClass, inHand] of dispatchesInHand.entries()) {
-      const full = batcher.items(jobClass) >= config.POOL_ITEMS_MAX;
+      const full = batcher.items(jobClass) >= config.POOL_ITEMS_MAX * (batcher.shared() ? 2 : 1);
       options.onRoom(jobClass, full ? inHand : inHand + 64);
     }
   };
@@ -188,6 +194,7 @@ export function createAnalysisEngine(options: {
       watchDeadline(job.claim);
     }
     metrics.poolItems.observe({ kind }, owners.length);
+    let counted = noStats;
     metrics.poolFlushes.inc({ kind, reason: taken.reason });
 
     const onResults = (
@@ -195,6 +202,8 @@ export function createAnalysisEngine(options: {
       microBatch: MicroBatch,
       stats: InferenceStats,
     ): void => {
+      countProgress(kind, results.filter(({ error }) => error?.code !== 'dropped').length, counted, stats);
+      counted = stats;
       for (const result of results) {
         const owner = owners[result.index];
         if (owner === undefined) continue;
@@ -214,7 +223,7 @@ export function createAnalysisEngine(options: {
       const items = owners.map(({ job, text }) => ({ text, options: job.claim.options }));
       const sentMs = performance.now();
       const stats = await inference.predict({ kind, version: modelVersion, items, dropped, onResults });
-      countPool(kind, owners.length, stats);
+      metrics.inferenceSeconds.observe({ kind }, (stats.tokenizeMs + stats.inferenceMs) / 1000);
       countPace(sentMs, owners.length - dropped.size);
       if (batcher.items() === 0) writer.flush();
     } catch (error) {
@@ -384,12 +393,13 @@ export function createAnalysisEngine(options: {
   };
 }
 
-function countPool(kind: string, items: number, stats: InferenceStats): void {
+/** What a pool has done since it was counted last; its items are those with a result. */
+function countProgress(kind: string, items: number, before: InferenceStats, now: InferenceStats): void {
   metrics.itemsInferred.inc({ kind }, items);
-  metrics.microBatches.inc({ kind }, stats.microBatches);
-  metrics.tokens.inc({ kind, type: 'real' }, stats.tokens);
-  metrics.tokens.inc({ kind, type: 'padding' }, stats.paddedTokens - stats.tokens);
-  metrics.inferenceSeconds.observe({ kind }, (stats.tokenizeMs + stats.inferenceMs) / 1000);
+  metrics.microBatches.inc({ kind }, now.microBatches - before.microBatches);
+  const padding = (stats: InferenceStats): number => stats.paddedTokens - stats.tokens;
+  metrics.tokens.inc({ kind, type: 'real' }, now.tokens - before.tokens);
+  metrics.tokens.inc({ kind, type: 'padding' }, padding(now) - padding(before));
 }
 
 /** Three digits and never below zero, as the timeline shows it. */

@@ -1,5 +1,6 @@
 // Which jobs go to the model next, and when. Pure: the clock is an argument, and nothing here waits.
 
+import { orderSweep, type Sweep } from './sweep.ts';
 import { compareRanks, createTurns, type TurnEntry, type Waiting } from './turns.ts';
 
 /** A job on its way: sized by its dispatch, so that it can be pooled before the ledger is asked for its texts. */
@@ -42,7 +43,9 @@ export interface Batcher<Entry extends PoolEntry> {
   readonly add: (key: string, entry: Entry, nowMs: number) => void;
   /**
    * The next pool, if its time has come. Tenants take turns, one job each, and so do kinds: the one with the tenant
-   * whose turn was longest ago, then the one with the class that is behind its share, then the one that waited longest. While several tenants wait a pool is small.
+   * whose turn was longest ago, then the one with the class that is behind its share, then the one that waited longest.
+   * While several tenants wait a pool is small, and a tenant's jobs of one class go by length within a large pool's
+   * worth of them (sweep.ts); else they go in their order.
    * While the model is busy a pool grows until it is full; when the model is about to be idle, what is there goes.
    * @param state.idleSinceMs since when the model has had next to nothing to do; undefined while it is busy
    */
@@ -51,6 +54,8 @@ export interface Batcher<Entry extends PoolEntry> {
   readonly dueAtMs: () => number | undefined;
   /** Items that wait here; of one class, or of all. */
   readonly items: (jobClass?: number) => number;
+  /** Whether several tenants wait here. */
+  readonly shared: () => boolean;
 }
 
 /** English runs to about four characters a token; the exact number is the tokenizer's, later and elsewhere. */
@@ -59,6 +64,8 @@ const charactersPerToken = 4;
 export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions): Batcher<Entry> {
   const queues = new Map<string, Waiting<Entry>[]>();
   const turns = createTurns({ classFloor: options.classFloor, creditItems: options.itemsMax });
+  /** By queue, and by tenant and class. */
+  const sweeps = new Map<string, Map<string, Sweep<Waiting<Entry>>>>();
   const items = new Map<number, number>();
   const count = (entry: PoolEntry, sign: 1 | -1): void => {
     items.set(entry.class, (items.get(entry.class) ?? 0) + sign * entry.items);
@@ -74,6 +81,19 @@ export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions):
       }))
       .sort((a, b) => compareRanks(a.rank, b.rank) || a.oldestMs - b.oldestMs)[0];
 
+  /** Each tenant's jobs of each class in the order of their sweep. */
+  const sweep = (key: string, waiting: readonly Waiting<Entry>[]): readonly Waiting<Entry>[] => {
+    const before = sweeps.get(key);
+    const after = new Map<string, Sweep<Waiting<Entry>>>();
+    const lines = [...groupByLine(waiting)].flatMap(([line, own]) => {
+      const { sweep: now, ordered } = orderSweep(own, before?.get(line), options);
+      after.set(line, now);
+      return ordered;
+    });
+    sweeps.set(key, after);
+    return lines;
+  };
+
   return {
     add: (key, entry, nowMs) => {
       const queue = queues.get(key) ?? [];
@@ -88,7 +108,9 @@ export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions):
       const { key, waiting, oldestMs } = queue;
       const shared = turns.tenants() > 1;
       const divided = shared || turns.classes() > 1;
-      const ordered = divided ? turns.order(waiting) : waiting;
+      const lines = shared ? sweep(key, waiting) : waiting;
+      const ordered = divided ? turns.order(lines) : lines;
+      if (!shared) sweeps.clear();
       const itemsMax = shared ? Math.min(options.itemsMax, options.sharedItemsMax) : options.itemsMax;
       const cut = cutPool(ordered, { ...options, itemsMax });
       const turn = divided && queues.size > 1;
@@ -96,8 +118,11 @@ export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions):
       if (reason === undefined) return undefined;
       const taken = new Set(ordered.slice(0, cut.entries));
       const left = waiting.filter((one) => !taken.has(one));
-      if (left.length === 0) queues.delete(key);
-      else queues.set(key, left);
+      if (left.length > 0) queues.set(key, left);
+      else {
+        queues.delete(key);
+        sweeps.delete(key);
+      }
       const entries = [...taken].map(({ entry }) => entry);
       turns.leave(entries);
       for (const entry of entries) count(entry, -1);
@@ -111,7 +136,22 @@ export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions):
       jobClass === undefined
         ? [...items.values()].reduce((sum, some) => sum + some, 0)
         : (items.get(jobClass) ?? 0),
+    shared: () => turns.tenants() > 1,
   };
+}
+
+/** By tenant and class. */
+function groupByLine<Entry extends PoolEntry>(
+  waiting: readonly Waiting<Entry>[],
+): ReadonlyMap<string, Waiting<Entry>[]> {
+  const lines = new Map<string, Waiting<Entry>[]>();
+  for (const one of waiting) {
+    const name = `${one.entry.tenantId} ${one.entry.class}`;
+    const line = lines.get(name);
+    if (line === undefined) lines.set(name, [one]);
+    else line.push(one);
+  }
+  return lines;
 }
 
 interface Queue<Entry> {

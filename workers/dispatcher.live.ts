@@ -139,7 +139,7 @@ test('hands over the work of tenants by turns', async () => {
   await ticks.topUp();
   assert.equal(
     await inWindow(),
-    tenants.map((tenant) => ({ tenant, items: windowItems / 2 })),
+    tenants.map((tenant) => ({ tenant, items: 150 })),
   );
   const order = await ask<{ tenant: string }>(
     `SELECT tenant_id AS tenant FROM jobs WHERE dispatch_id IS NOT NULL GROUP BY tenant_id, dispatch_id ORDER BY dispatch_id`,
