@@ -41,7 +41,7 @@ export async function measureOverload(options: BenchOptions): Promise<boolean> {
   const itemsPerJob = (few + many) / 2;
   const waiting = { headers: { Prefer: 'wait=60' } };
   const done = await sendInLoops(client, 20, capacitySeconds, (index) =>
-    buildJob(texts, index * itemsPerJob, Math.round(itemsPerJob), waiting),
+    buildJob(texts, Math.round(index * itemsPerJob), Math.round(itemsPerJob), waiting),
   );
   const capacity = (done * itemsPerJob) / capacitySeconds;
   // Each client's jobs are `pause` apart when none is refused.
