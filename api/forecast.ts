@@ -38,7 +38,10 @@ export interface Forecast {
   readonly close: () => Promise<void>;
 }
 
-export type PlacedJob = Pick<JobRow, 'tenantId' | 'id' | 'class' | 'itemCount' | 'dispatchedAt'>;
+export type PlacedJob = Pick<
+  JobRow,
+  'tenantId' | 'id' | 'class' | 'itemCount' | 'dispatchId' | 'dispatchedAt'
+>;
 
 const measureMs = 250;
 const learnMs = 1000;
@@ -167,7 +170,8 @@ export function createForecast(options: {
     const { window, index, recent } = line;
     const queued = { jobs: window?.queuedJobs ?? 0, items: window?.queuedItems ?? 0 };
     const claimed = window?.claimedItems ?? 0;
-    if (job.dispatchedAt !== null) {
+    // What was put back has been handed over before, and waits in the ledger again.
+    if (job.dispatchId !== null && job.dispatchedAt !== null) {
       const part = partOf(window, job.dispatchedAt);
       return { jobs: Math.round(part * queued.jobs), items: claimed + Math.round(part * queued.items) };
     }
@@ -206,9 +210,10 @@ export function createForecast(options: {
       return predictedMs === undefined ? undefined : predictedMs * errors.quantiles(predictedMs).p90;
     },
     recorded: (job) => {
-      if (job.status !== 'queued') return;
+      // A profile has no texts, and a worker of its own.
+      const items = job.texts.length;
+      if (job.status !== 'queued' || items === 0) return;
       const line = lineOf(job.tenantId, job.class);
-      const items = Math.max(1, job.texts.length);
       const nowMs = Date.now();
       addRecent(line, { id: job.id, atMs: nowMs, items });
       const predictedMs = predictMs(workTo(line, itemsOf(line) + recentOf(line).items, items));
