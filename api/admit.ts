@@ -26,14 +26,14 @@ export async function admit(
   await takeItems(quota, request, response, Math.max(1, job.texts.length));
 }
 
-/** Refuses a job that would sooner end after its deadline than before, and says when such a one could be in time. */
+/** Refuses a job that would not be in time in nine of ten cases, and says when such a one could be in time. */
 function checkDeadline(forecast: Context['forecast'], job: NewJob): void {
   if (job.deadlineAt === null) return;
   const waitMs = forecast.waitMs(job);
   const lateMs = waitMs === undefined ? 0 : Date.now() + waitMs - Date.parse(job.deadlineAt);
   if (lateMs <= 0) return;
   const seconds = Math.min(3600, Math.max(1, Math.ceil(lateMs / 1000)));
-  throw new ProblemError('deadline_unmeetable', `The job would end about ${seconds} s after its deadline`, {
+  throw new ProblemError('deadline_unmeetable', `The job could end ${seconds} s after its deadline`, {
     headers: { 'Retry-After': String(seconds) },
   });
 }

@@ -34,6 +34,9 @@ const watchedMax = 100;
 /** With fewer samples, those of the spans beside count too. */
 const samplesMin = 30;
 
+/** A sample counts half after so many newer ones of its span: a new shape of load is soon told from the old one. */
+const halfLifeSamples = 60;
+
 /** What is assumed before anything has ended. */
 const prior: Quantiles = { p50: 1, p90: 2 };
 
@@ -43,17 +46,22 @@ interface Span {
   quantiles: Quantiles;
 }
 
+interface Weighted {
+  readonly ratio: number;
+  readonly weight: number;
+}
+
 export function createErrorModel(): ErrorModel {
   const spans = spansMs.map((): Span => ({ samples: [], open: new Map(), quantiles: prior }));
   const indexOf = (predictedMs: number): number => spansMs.findIndex((endMs) => predictedMs < endMs);
   const spanOf = (predictedMs: number): Span | undefined => spans[indexOf(predictedMs)];
 
-  /** The samples of a span, or with those beside it, the nearest first, until there are enough. */
-  const samplesNear = (index: number): number[] => {
-    let found: number[] = [];
+  /** The samples of a span with their weights, or with those beside it, the nearest first, until there are enough. */
+  const samplesNear = (index: number): Weighted[] => {
+    let found: Weighted[] = [];
     for (let reach = 0; reach < spans.length && found.length < samplesMin; reach++) {
       const near = spans.filter((_, other) => Math.abs(other - index) <= reach);
-      found = near.flatMap(({ samples }) => samples);
+      found = near.flatMap(({ samples }) => weigh(samples));
     }
     return found;
   };
@@ -79,12 +87,31 @@ export function createErrorModel(): ErrorModel {
       for (const [index, span] of spans.entries()) {
         const overdue = [...span.open.values()]
           .map(({ atMs, predictedMs }) => (nowMs - atMs) / predictedMs)
-          .filter((ratio) => ratio > span.quantiles.p90);
-        const sorted = [...samplesNear(index), ...overdue].sort((a, b) => a - b);
-        if (sorted.length < samplesMin) continue;
-        const at = (quantile: number): number => sorted[Math.ceil(quantile * sorted.length) - 1] ?? 1;
-        span.quantiles = { p50: at(0.5), p90: at(0.9) };
+          .filter((ratio) => ratio > span.quantiles.p90)
+          .map((ratio) => ({ ratio, weight: 1 }));
+        const samples = [...samplesNear(index), ...overdue];
+        if (samples.length >= samplesMin)
+          span.quantiles = { p50: weightedQuantile(samples, 0.5), p90: weightedQuantile(samples, 0.9) };
       }
     },
   };
+}
+
+/** The newest, which is the last, weighs 1. */
+function weigh(samples: readonly number[]): Weighted[] {
+  return samples.map((ratio, index) => ({
+    ratio,
+    weight: 0.5 ** ((samples.length - 1 - index) / halfLifeSamples),
+  }));
+}
+
+/** The ratio below which, and with which, a share of the weight lies. */
+function weightedQuantile(samples: readonly Weighted[], share: number): number {
+  const sorted = samples.toSorted((a, b) => a.ratio - b.ratio);
+  let left = share * sorted.reduce((sum, { weight }) => sum + weight, 0);
+  for (const { ratio, weight } of sorted) {
+    left -= weight;
+    if (left <= 1e-9) return ratio;
+  }
+  return sorted.at(-1)?.ratio ?? 1;
 }

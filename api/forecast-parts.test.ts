@@ -72,7 +72,9 @@ test('learns how far forecasts were off, for near and far ones apart', () => {
     errors.ended(`far ${index}`, 10_000, true);
   }
   errors.settle(0);
-  assert.equal(errors.quantiles(200), { p50: 0.5, p90: 0.9 });
+  const { p50, p90 } = errors.quantiles(200);
+  // The newest, which took longest, weigh most.
+  assert.ok(p50 > 0.55 && p50 < 0.8 && p90 > 0.9 && p90 < 1, `${p50} and ${p90}`);
   assert.equal(errors.quantiles(5000), { p50: 2, p90: 2 });
 });
 

@@ -26,7 +26,10 @@ export interface QueuePlace {
 export interface Forecast {
   /** The place of a job that is queued; undefined while the figures are old. */
   readonly place: (job: PlacedJob) => QueuePlace | undefined;
-  /** Milliseconds until a job that came now would have ended, as likely as not; undefined if nothing can be said. */
+  /**
+   * Milliseconds until a job that came now would have ended in nine of ten cases; undefined if nothing can be said, and
+   * for a job with nothing ahead of it.
+   */
   readonly waitMs: (job: Pick<NewJob, 'tenantId' | 'class' | 'texts'>) => number | undefined;
   /** Tells that a job was recorded, so that those behind it know before the next measurement. */
   readonly recorded: (job: NewJob) => void;
@@ -35,7 +38,10 @@ export interface Forecast {
   readonly close: () => Promise<void>;
 }
 
-export type PlacedJob = Pick<JobRow, 'tenantId' | 'id' | 'class' | 'itemCount' | 'dispatchedAt'>;
+export type PlacedJob = Pick<
+  JobRow,
+  'tenantId' | 'id' | 'class' | 'itemCount' | 'dispatchId' | 'dispatchedAt'
+>;
 
 const measureMs = 250;
 const learnMs = 1000;
@@ -148,20 +154,24 @@ export function createForecast(options: {
     addLoad(line.tenantId, line.class, one.items);
   };
 
-  /** Predicted milliseconds from now until the `items`-th item of the line has been done. */
-  const predictMs = (line: Line, items: number, ownItems: number): number | undefined => {
-    const nowMs = Date.now();
-    if (itemsPerMs === 0 || nowMs - measuredAtMs > figuresAgeMsMax) return undefined;
+  /** Items that are done from now on until the `items`-th of the line is. */
+  const workTo = (line: Line, items: number, ownItems: number): number => {
     const work = workAhead(load, { tenantId: line.tenantId, class: line.class, items }, floor);
-    const done = Math.min(measuredItems, (nowMs - measuredAtMs) * itemsPerMs);
-    return overheadMs + Math.max(ownItems, work - done) / itemsPerMs;
+    const done = Math.min(measuredItems, (Date.now() - measuredAtMs) * itemsPerMs);
+    return Math.max(ownItems, work - done);
   };
+  /** Predicted milliseconds for so many items. */
+  const predictMs = (work: number): number | undefined =>
+    itemsPerMs === 0 || Date.now() - measuredAtMs > figuresAgeMsMax
+      ? undefined
+      : overheadMs + work / itemsPerMs;
 
   const placeIn = (line: Line, job: PlacedJob): { jobs: number; items: number } => {
     const { window, index, recent } = line;
     const queued = { jobs: window?.queuedJobs ?? 0, items: window?.queuedItems ?? 0 };
     const claimed = window?.claimedItems ?? 0;
-    if (job.dispatchedAt !== null) {
+    // What was put back has been handed over before, and waits in the ledger again.
+    if (job.dispatchId !== null && job.dispatchedAt !== null) {
       const part = partOf(window, job.dispatchedAt);
       return { jobs: Math.round(part * queued.jobs), items: claimed + Math.round(part * queued.items) };
     }
@@ -186,7 +196,7 @@ export function createForecast(options: {
       if (nowMs - measuredAtMs > figuresAgeMsMax) return undefined;
       const line = lineOf(job.tenantId, job.class);
       const ahead = placeIn(line, job);
-      const predictedMs = predictMs(line, ahead.items + job.itemCount, job.itemCount);
+      const predictedMs = predictMs(workTo(line, ahead.items + job.itemCount, job.itemCount));
       const place = { position: ahead.jobs + 1, ...etas(nowMs, predictedMs, errors.quantiles) };
       metrics.forecastSeconds.observe((performance.now() - started) / 1000);
       return place;
@@ -194,17 +204,19 @@ export function createForecast(options: {
     waitMs: ({ tenantId, class: jobClass, texts }) => {
       const line = lineOf(tenantId, jobClass);
       const items = Math.max(1, texts.length);
-      const ahead = itemsOf(line) + recentOf(line).items;
-      const predictedMs = predictMs(line, ahead + items, items);
-      return predictedMs === undefined ? undefined : predictedMs * errors.quantiles(predictedMs).p50;
+      const work = workTo(line, itemsOf(line) + recentOf(line).items + items, items);
+      // Only running it can tell how fast the workers are now: what was measured may be of a slow hour long ago.
+      const predictedMs = work <= items ? undefined : predictMs(work);
+      return predictedMs === undefined ? undefined : predictedMs * errors.quantiles(predictedMs).p90;
     },
     recorded: (job) => {
-      if (job.status !== 'queued') return;
+      // A profile has no texts, and a worker of its own.
+      const items = job.texts.length;
+      if (job.status !== 'queued' || items === 0) return;
       const line = lineOf(job.tenantId, job.class);
-      const items = Math.max(1, job.texts.length);
       const nowMs = Date.now();
       addRecent(line, { id: job.id, atMs: nowMs, items });
-      const predictedMs = predictMs(line, itemsOf(line) + recentOf(line).items, items);
+      const predictedMs = predictMs(workTo(line, itemsOf(line) + recentOf(line).items, items));
       if (predictedMs !== undefined)
         errors.watch({ tenantId: job.tenantId, id: job.id, atMs: nowMs, predictedMs });
     },
@@ -212,7 +224,7 @@ export function createForecast(options: {
       const line = lineOf(tenantId, jobClass);
       const inWindow = (line.window?.claimedItems ?? 0) + (line.window?.queuedItems ?? 0);
       const nowMs = Date.now();
-      const reachMs = (items: number): number => predictMs(line, inWindow + items, 1) ?? Infinity;
+      const reachMs = (items: number): number => predictMs(workTo(line, inWindow + items, 1)) ?? Infinity;
       const young = line.index.find((queuedMs, ahead) => nowMs + reachMs(ahead.items) - queuedMs < ageMs);
       const untilMs = reachMs((young ?? line.index.total()).items);
       return Number.isFinite(untilMs) ? untilMs * errors.quantiles(untilMs).p50 : undefined;

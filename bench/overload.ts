@@ -40,9 +40,10 @@ export async function measureOverload(options: BenchOptions): Promise<boolean> {
   const [few, many] = sizes;
   const itemsPerJob = (few + many) / 2;
   const waiting = { headers: { Prefer: 'wait=60' } };
-  const done = await sendInLoops(client, 20, capacitySeconds, (index) =>
-    buildJob(texts, index * itemsPerJob, Math.round(itemsPerJob), waiting),
+  const done = await sendInLoops(client, 8, capacitySeconds, (index) =>
+    buildJob(texts, Math.round(index * itemsPerJob), Math.round(itemsPerJob), waiting),
   );
+  if (done === 0) throw new Error(`no job was done in ${capacitySeconds} s`);
   const capacity = (done * itemsPerJob) / capacitySeconds;
   // Each client's jobs are `pause` apart when none is refused.
   const pauseMs = (1000 * clients * itemsPerJob) / (overload * capacity);

@@ -46,7 +46,7 @@ export function buildJob(
   return buildRequest('POST', '/v1/jobs', { body, ...(more.headers && { headers: more.headers }) });
 }
 
-/** Clients that each wait for their result before they send the next job, for `seconds`. @returns jobs that ended. */
+/** Clients that each wait for their result, or as they are told, before they send a job, for `seconds`. @returns jobs that ended. */
 export async function sendInLoops(
   client: HttpClient,
   clients: number,
@@ -58,9 +58,10 @@ export async function sendInLoops(
   let ended = 0;
   const loop = async (): Promise<void> => {
     while (performance.now() < endMs) {
-      const { status, body } = await client.send(job(next++));
-      if (status !== 200 && status !== 202) throw new Error(`a job was refused: ${status} ${body}`);
-      if (performance.now() < endMs) ended += 1;
+      const { status, body, retryAfterSeconds = 0 } = await client.send(job(next++));
+      if (status === 503) await delay(Math.min(retryAfterSeconds * 1000, endMs - performance.now()));
+      else if (status !== 200) throw new Error(`a job was not done: ${status} ${body}`);
+      else if (performance.now() < endMs) ended += 1;
     }
   };
   await Promise.all(Array.from({ length: clients }, loop));

@@ -50,6 +50,9 @@ export interface AnalysisEngine {
   readonly itemMs: () => number | undefined;
 }
 
+/** An older pace refuses no work. */
+const paceAgeMsMax = 2000;
+
 /** A statement that stores results, with the way to it. */
 const storeMs = 50;
 
@@ -170,8 +173,12 @@ export function createAnalysisEngine(options: {
     });
 
   /** About when the last of so many items claimed now will be stored: what is in the model goes first. */
-  const slackMs = (items: number): number =>
-    (inference.pending() + items) * (itemMs ?? 0) + config.FLUSH_MS + storeMs;
+  const slackMs = (items: number): number => {
+    // After a pause only running it can tell how fast the model is now.
+    const isFresh = performance.now() - lastPoolEndMs < paceAgeMsMax;
+    const pace = isFresh ? (itemMs ?? 0) : 0;
+    return (inference.pending() + items) * pace + config.FLUSH_MS + storeMs;
+  };
 
   const inferPool = async (
     taken: TakenPool<Entry>,
