@@ -8,7 +8,7 @@ import type { BenchOptions } from './options.ts';
 import { planArrivals, type Visit } from './personas.ts';
 import { readMemoryMb } from './machine.ts';
 import { median, printTable, round, startReport, writeReport } from './report.ts';
-import { runStage, stageHead, type StageResult, stageRow } from './stage.ts';
+import { runStage, skipOf, stageHead, type StageResult, stageRow } from './stage.ts';
 import { startSystem } from './system.ts';
 
 type ShapeName = 'steady' | 'step' | 'spike' | 'soak' | 'peak';
@@ -32,7 +32,7 @@ interface Level {
 }
 
 const connectionsMax = 8000;
-const skipSeconds = 3;
+const skipSecondsMax = 3;
 
 /** @returns whether nothing that was accepted got lost and few requests failed. */
 export async function measureShape(name: ShapeName, options: BenchOptions): Promise<boolean> {
@@ -45,6 +45,7 @@ export async function measureShape(name: ShapeName, options: BenchOptions): Prom
   const client = createHttpClient(system.url, { connectionsMax, timeoutMs: 30_000 });
   const memoryBefore = readMemoryMb({ ...system.pids });
   const { users, seconds } = shape;
+  const skipSeconds = skipOf(seconds, skipSecondsMax);
   const stage = await runStage(system, client, { name, users, arrivals, seconds, skipSeconds });
   const memoryAfter = readMemoryMb({ ...system.pids });
   client.close();

@@ -39,6 +39,11 @@ export interface StageResult extends StageSummary {
   readonly unfinished: number;
 }
 
+/** A short stage gives up a third of itself to warming up. */
+export function skipOf(seconds: number, secondsMax: number): number {
+  return Math.min(secondsMax, seconds / 3);
+}
+
 const drainMsMax = 90_000;
 const drainLookMs = 100;
 
