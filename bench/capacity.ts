@@ -14,7 +14,7 @@ import { createRandom } from './random.ts';
 import { printTable, round, startReport, writeReport } from './report.ts';
 import type { Scenario } from './scenarios.ts';
 import { type Percentiles, percentilesOf } from './stage-summary.ts';
-import { drain } from './stage.ts';
+import { drain, skipOf } from './stage.ts';
 import { startSystem, type System } from './system.ts';
 
 const goal = { p95Ms: 200, errorRate: 0.001 };
@@ -23,7 +23,7 @@ const rateMin = 25;
 const rateMax = 1600;
 /** The search ends when the two rates are this near to each other. */
 const grain = 0.06;
-const skipSeconds = 2;
+const skipSecondsMax = 2;
 
 const oneText: Scenario = {
   name: 'emotion: job, wait',
@@ -88,7 +88,14 @@ export async function measureCapacity(options: BenchOptions): Promise<boolean> {
     part: 'capacity',
     seed,
     kind: 'emotion',
-    settings: { seconds, skipSeconds, goal, grain, texts: texts.description, cache: 'none' },
+    settings: {
+      seconds,
+      skipSeconds: skipOf(seconds, skipSecondsMax),
+      goal,
+      grain,
+      texts: texts.description,
+      cache: 'none',
+    },
     rounds: points,
     summary: { highest: found },
     figures: found.map(({ workers, ratePerSecond }) => ({
@@ -140,7 +147,7 @@ async function runAtRate(
   // Statements that a process makes some time after the last answer belong to it.
   await delay(200);
   const after = readCpuTimes(system.pids);
-  const counted = samples.filter(({ dueMs }) => dueMs >= skipSeconds * 1000);
+  const counted = samples.filter(({ dueMs }) => dueMs >= skipOf(seconds, skipSecondsMax) * 1000);
   const right = counted.filter(({ error }) => error === undefined);
   const resultMs = percentilesOf(right.map(({ doneMs }) => doneMs));
   const errorRate = 1 - right.length / Math.max(1, counted.length);

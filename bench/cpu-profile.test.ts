@@ -12,15 +12,23 @@ const profile = profileSchema.parse({
     { id: 5, callFrame: frame('(idle)') },
     { id: 6, callFrame: frame('(program)') },
   ],
+  startTime: 1000,
   samples: [2, 2, 3, 4, 5, 5, 5, 6],
+  timeDeltas: [10, 10, 10, 10, 10, 10, 10, 10],
 });
+const whole = { fromUs: 0, toUs: 2000 };
 
 test('a sample belongs to a package whose function is anywhere on its stack', () => {
-  assert.is(shareOf(profile, ['bullmq', 'ioredis']), 0.5);
+  assert.is(shareOf(profile, ['bullmq', 'ioredis'], whole), 0.5);
 });
 
 test('a package that never ran has no share', () => {
-  assert.is(shareOf(profile, ['pg']), 0);
+  assert.is(shareOf(profile, ['pg'], whole), 0);
+});
+
+test('samples outside the window do not count', () => {
+  assert.is(shareOf(profile, ['bullmq'], { fromUs: 1020, toUs: 1030 }), 0.5);
+  assert.is(shareOf(profile, ['bullmq'], { fromUs: 1030, toUs: 1040 }), 1);
 });
 
 test.run();

@@ -13,13 +13,28 @@ export const profileSchema = z.object({
       children: z.array(z.number()).default([]),
     }),
   ),
+  /** Microseconds of the monotonic clock, which all processes of a machine share. */
+  startTime: z.number(),
   samples: z.array(z.number()),
+  /** Microseconds from the start, or from the sample before. */
+  timeDeltas: z.array(z.number()),
 });
 
 type Profile = z.infer<typeof profileSchema>;
 
-/** The share of the samples in which the process was not idle that belong to the packages, 0..1. */
-export function shareOf(profile: Profile, packages: readonly string[]): number {
+/** A stretch of the monotonic clock, in microseconds. */
+export interface Window {
+  readonly fromUs: number;
+  readonly toUs: number;
+}
+
+/** The time on the clock that windows are cut from. */
+export function monotonicUs(): number {
+  return Number(process.hrtime.bigint() / 1000n);
+}
+
+/** The share of the samples in the window in which the process was not idle that belong to the packages, 0..1. */
+export function shareOf(profile: Profile, packages: readonly string[], window: Window): number {
   const parents = new Map(
     profile.nodes.flatMap(({ id, children }) => children.map((child) => [child, id] as const)),
   );
@@ -40,7 +55,11 @@ export function shareOf(profile: Profile, packages: readonly string[]): number {
     belongs.set(id, known);
     return known;
   };
-  const busy = profile.samples.filter((id) => !idle.has(id));
+  let atUs = profile.startTime;
+  const busy = profile.samples.filter((id, index) => {
+    atUs += profile.timeDeltas[index] ?? 0;
+    return !idle.has(id) && atUs >= window.fromUs && atUs <= window.toUs;
+  });
   return busy.filter(isOwn).length / Math.max(1, busy.length);
 }
 

@@ -20,7 +20,7 @@ const kinds = [
   { kind: 'emotion', bound: 2, aim: 2.4 },
   { kind: 'reasoning', bound: 1.5, aim: 2 },
 ] as const;
-const textsOfKind = 1000;
+const textsMax = 1000;
 
 interface KindRounds {
   readonly kind: string;
@@ -33,12 +33,13 @@ interface KindRounds {
 /** @returns whether INT8 is as much cheaper as it must be, for both kinds. */
 export async function measureInt8(options: BenchOptions): Promise<boolean> {
   const { seed, rounds: count = 5 } = options;
+  const textCount = Math.min(options.texts, textsMax);
   const started = startReport();
   const bin = ensurePython(options.venv, ['bench/int8/requirements.txt']);
   const folder = mkdtempSync(join(tmpdir(), 'soma-floats-'));
   const found: KindRounds[] = [];
   try {
-    for (const { kind } of kinds) found.push(await compare(kind, { bin, folder, seed, count }));
+    for (const { kind } of kinds) found.push(await compare(kind, { bin, folder, seed, count, textCount }));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -57,7 +58,7 @@ export async function measureInt8(options: BenchOptions): Promise<boolean> {
     kind: 'emotion',
     settings: {
       rounds: count,
-      texts: textsOfKind,
+      texts: textCount,
       float: 'made from the INT8 graph: same weights, no rounding',
     },
     rounds: found,
@@ -74,10 +75,10 @@ export async function measureInt8(options: BenchOptions): Promise<boolean> {
 
 async function compare(
   kind: 'emotion' | 'reasoning',
-  options: { readonly bin: string; readonly folder: string; readonly seed: number; readonly count: number },
+  options: { bin: string; folder: string; seed: number; count: number; textCount: number },
 ): Promise<KindRounds> {
   const source = uniqueTexts(options.seed);
-  const texts = Array.from({ length: textsOfKind }, () => source[kind]());
+  const texts = Array.from({ length: options.textCount }, () => source[kind]());
   const cores = allowedCores().slice(0, 2);
   const modelsDir = readConfig().MODELS_DIR;
   const { modelPath } = openArtifact(modelsDir, kind, createRegistry(modelsDir).resolve(kind)?.version ?? '');

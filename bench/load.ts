@@ -6,6 +6,9 @@ import { packageRoot } from '../shared/config.ts';
 import { readOptions } from './options.ts';
 import { isPartName, onDemand, type PartName, partNames } from './part-names.ts';
 
+/** Whoever stops one part wants no other. */
+let stopped = false;
+
 async function main(): Promise<number> {
   const args = process.argv.slice(2);
   const { parts: wanted } = readOptions(args);
@@ -15,9 +18,10 @@ async function main(): Promise<number> {
     throw new Error(`no part ${unknown}; the parts are\n${list.join('\n')}`);
   }
   const settings = args.filter((arg) => !wanted.includes(arg));
+  const all = wanted.length === 0 || wanted.includes('all');
   const missed: PartName[] = [];
   for (const name of Object.keys(partNames).filter(isPartName)) {
-    const all = wanted.length === 0 || wanted.includes('all');
+    if (stopped) break;
     if (!wanted.includes(name) && (!all || onDemand.includes(name))) continue;
     console.log(`== ${name}: ${partNames[name]}`);
     if ((await runPart([name, ...settings])) !== 0) missed.push(name);
@@ -29,10 +33,14 @@ async function main(): Promise<number> {
 function runPart(args: readonly string[]): Promise<number> {
   const command = ['dist/scripts/services.js', process.execPath, 'dist/bench/part.js', ...args];
   const child = spawn(process.execPath, command, { cwd: packageRoot, stdio: 'inherit' });
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => child.kill(signal));
-  return new Promise((resolve, reject) => {
+  const pass = (signal: NodeJS.Signals): void => {
+    stopped = true;
+    child.kill(signal);
+  };
+  process.on('SIGINT', pass).on('SIGTERM', pass);
+  return new Promise<number>((resolve, reject) => {
     child.once('error', reject).once('exit', (code) => resolve(code ?? 1));
-  });
+  }).finally(() => process.off('SIGINT', pass).off('SIGTERM', pass));
 }
 
 main().then(

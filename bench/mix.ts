@@ -7,11 +7,11 @@ import { repeatedTexts, type TextSource, uniqueTexts } from './mix-texts.ts';
 import type { BenchOptions } from './options.ts';
 import { planArrivals, ratesOf } from './personas.ts';
 import { median, printTable, round, startReport, writeReport } from './report.ts';
-import { drain, runStage, stageHead, type StageResult, stageRow } from './stage.ts';
+import { drain, runStage, skipOf, stageHead, type StageResult, stageRow } from './stage.ts';
 import { startSystem } from './system.ts';
 
 const usersOfMix = 1000;
-const skipSeconds = 3;
+const skipSecondsMax = 3;
 /** Steps in which a share is looked for, as twentieths of the mix. */
 const grain = 20;
 const firstShare = 16;
@@ -22,6 +22,7 @@ const connectionsMax = 4000;
 /** @returns whether the promise holds. */
 export async function measureMix(options: BenchOptions): Promise<boolean> {
   const { seed, rounds = 3, seconds = 12 } = options;
+  const skipSeconds = skipOf(seconds, skipSecondsMax);
   const started = startReport();
   const unique = uniqueTexts(seed);
   const repeated = repeatedTexts(seed);

@@ -85,6 +85,7 @@ async function main(): Promise<boolean> {
       texts: texts.length,
       source,
       inFlight,
+      workerNice: readConfig().WORKER_NICE,
       peers: 'two processes of one ONNX Runtime thread each; their settings are in the files of bench/peers',
       packages: readPackages(bin),
     },

@@ -4,7 +4,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readProfiles, shareOf } from './cpu-profile.ts';
+import { monotonicUs, readProfiles, shareOf, type Window } from './cpu-profile.ts';
 import { type CpuTimes, readCpuTimes } from './cpu-time.ts';
 import { buildRequest, createHttpClient, type HttpClient, sendAll } from './http-client.ts';
 import type { BenchOptions } from './options.ts';
@@ -66,17 +66,19 @@ async function runRound(texts: readonly string[], itemsPerJob: number): Promise<
     const client = createHttpClient(system.url, { connectionsMax: inFlight, timeoutMs: 30_000 });
     await submitAll(client, texts.slice(0, 500), itemsPerJob);
     await drain(system);
+    const fromUs = monotonicUs();
     const before = readCpuTimes(system.pids);
     await submitAll(client, texts, itemsPerJob);
     await drain(system);
     const after = readCpuTimes(system.pids);
+    const window = { fromUs, toUs: monotonicUs() };
     client.close();
     await system.stop();
     const profiles = readProfiles(folder);
     const shares = {
-      api: shareOfAll([system.pids.api], profiles),
-      dispatcher: shareOfAll([system.pids.dispatcher], profiles),
-      analysis: shareOfAll(system.pids.analysis, profiles),
+      api: shareOfAll([system.pids.api], profiles, window),
+      dispatcher: shareOfAll([system.pids.dispatcher], profiles, window),
+      analysis: shareOfAll(system.pids.analysis, profiles, window),
     };
     return describeRound(itemsPerJob, before, after, shares);
   } finally {
@@ -85,11 +87,15 @@ async function runRound(texts: readonly string[], itemsPerJob: number): Promise<
 }
 
 /** The mean share of processes of one name, which do the same work. */
-function shareOfAll(pids: readonly number[], profiles: ReturnType<typeof readProfiles>): number {
+function shareOfAll(
+  pids: readonly number[],
+  profiles: ReturnType<typeof readProfiles>,
+  window: Window,
+): number {
   const shares = pids.map((pid) => {
     const profile = profiles.get(pid);
     if (profile === undefined) throw new Error(`process ${pid} left no profile`);
-    return shareOf(profile, packages);
+    return shareOf(profile, packages, window);
   });
   return shares.reduce((sum, share) => sum + share, 0) / shares.length;
 }

@@ -7,8 +7,8 @@ import { uniqueTexts } from './mix-texts.ts';
 import type { BenchOptions } from './options.ts';
 import { planArrivals, type Visit } from './personas.ts';
 import { readMemoryMb } from './machine.ts';
-import { printTable, round, startReport, writeReport } from './report.ts';
-import { runStage, stageHead, stageRow } from './stage.ts';
+import { median, printTable, round, startReport, writeReport } from './report.ts';
+import { runStage, skipOf, stageHead, type StageResult, stageRow } from './stage.ts';
 import { startSystem } from './system.ts';
 
 type ShapeName = 'steady' | 'step' | 'spike' | 'soak' | 'peak';
@@ -20,8 +20,19 @@ interface Shape {
   readonly only?: string;
 }
 
+/** What the users saw while their number stayed the same. */
+interface Level {
+  readonly users: number;
+  readonly fromSecond: number;
+  readonly toSecond: number;
+  readonly requestsPerSecond: number;
+  /** The median over the seconds of each second's 95th percentile. */
+  readonly resultP95Ms: number;
+  readonly errors: number;
+}
+
 const connectionsMax = 8000;
-const skipSeconds = 3;
+const skipSecondsMax = 3;
 
 /** @returns whether nothing that was accepted got lost and few requests failed. */
 export async function measureShape(name: ShapeName, options: BenchOptions): Promise<boolean> {
@@ -34,18 +45,24 @@ export async function measureShape(name: ShapeName, options: BenchOptions): Prom
   const client = createHttpClient(system.url, { connectionsMax, timeoutMs: 30_000 });
   const memoryBefore = readMemoryMb({ ...system.pids });
   const { users, seconds } = shape;
+  const skipSeconds = skipOf(seconds, skipSecondsMax);
   const stage = await runStage(system, client, { name, users, arrivals, seconds, skipSeconds });
   const memoryAfter = readMemoryMb({ ...system.pids });
   client.close();
   await system.stop();
   printTable(stageHead, [stageRow(stage)]);
+  const levels = levelsOf(shape, stage);
+  printTable(
+    ['users', 'from s', 'to s', 'requests/s', 'result p95 ms', 'errors'],
+    levels.map((level) => Object.values(level)),
+  );
   return writeReport(started, {
     part: name,
     seed,
     kind: 'emotion',
     settings: { users, seconds, stretch: options.stretch, texts: texts.description, cache: 'none' },
     rounds: { stages: [stage] },
-    summary: { memoryMb: { before: memoryBefore, after: memoryAfter } },
+    summary: { levels, memoryMb: { before: memoryBefore, after: memoryAfter } },
     figures: [
       {
         name: `${name}: errors per request`,
@@ -62,6 +79,26 @@ export async function measureShape(name: ShapeName, options: BenchOptions): Prom
       },
       { name: `${name}: seconds until all was done`, value: stage.drainSeconds, holds: 'at most', aim: 5 },
     ],
+  });
+}
+
+/** The parts of the stage between two changes of the number of users. */
+function levelsOf({ visits, seconds }: Shape, { course }: StageResult): readonly Level[] {
+  const changes = new Set(visits.flatMap((own) => own.flatMap(({ from, to }) => [from, to])));
+  const edges = [...changes].filter((at) => at < seconds).sort((a, b) => a - b);
+  return edges.map((fromSecond, index) => {
+    const toSecond = edges[index + 1] ?? seconds;
+    const within = course.second.filter((second) => second >= fromSecond && second < toSecond);
+    const sumOf = (values: readonly number[]) =>
+      within.reduce((sum, second) => sum + (values[second] ?? 0), 0);
+    return {
+      users: visits.filter((own) => own.some(({ from, to }) => from <= fromSecond && to > fromSecond)).length,
+      fromSecond: round(fromSecond, 1),
+      toSecond: round(toSecond, 1),
+      requestsPerSecond: round(sumOf(course.due) / Math.max(1, within.length), 1),
+      resultP95Ms: median(within.flatMap((second) => course.resultP95[second] ?? [])),
+      errors: sumOf(course.errors),
+    };
   });
 }
 

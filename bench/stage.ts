@@ -39,6 +39,11 @@ export interface StageResult extends StageSummary {
   readonly unfinished: number;
 }
 
+/** A short stage gives up a third of itself to warming up. */
+export function skipOf(seconds: number, secondsMax: number): number {
+  return Math.min(secondsMax, seconds / 3);
+}
+
 const drainMsMax = 90_000;
 const drainLookMs = 100;
 
@@ -103,22 +108,21 @@ async function readPages(system: System): Promise<Readonly<Record<string, string
   );
 }
 
-/** Waits until all that was ever accepted has ended. @returns the jobs that have not, 0 if all is well. */
-export async function drain(system: System): Promise<number> {
+/**
+ * Waits until all that was ever accepted has ended; call it when nothing more is submitted.
+ * @returns the jobs that have not, 0 if all is well
+ */
+export async function drain({ metricsUrls }: System): Promise<number> {
+  const { api = [], analysis = [], profile = [] } = metricsUrls;
+  // By the counters of the processes, which have all been there since the beginning.
+  const submitted = sumSamples(await readMetrics(api), 'soma_jobs_submitted_total{');
   const deadlineMs = performance.now() + drainMsMax;
   for (;;) {
-    const left = await countUnfinished(system);
+    const page = await readMetrics([...analysis, ...profile]);
+    const left = submitted - sumSamples(page, 'soma_jobs_finished_total{');
     if (left <= 0 || performance.now() > deadlineMs) return left;
     await delay(drainLookMs);
   }
-}
-
-/** By the counters of the processes, which have all been there since the beginning. */
-async function countUnfinished(system: System): Promise<number> {
-  const pages = await readPages(system);
-  const ended = [pages['analysis'] ?? '', pages['profile'] ?? ''].join('\n');
-  const submitted = sumSamples(pages['api'] ?? '', 'soma_jobs_submitted_total{');
-  return submitted - sumSamples(ended, 'soma_jobs_finished_total{');
 }
 
 /** The line of a table about a stage, under `stageHead`. */

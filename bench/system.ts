@@ -26,6 +26,8 @@ export interface SystemOptions {
   readonly profile?: boolean;
   /** Settings of every process. */
   readonly env?: Readonly<Record<string, string>>;
+  /** How far the workers step back; by default as WORKER_NICE says. */
+  readonly nice?: number;
   /** Options of node for every process, e.g. `--cpu-prof`. */
   readonly nodeFlags?: readonly string[];
 }
@@ -55,7 +57,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 export async function startSystem(options: SystemOptions = {}): Promise<System> {
   const cores = options.cores ?? allowedCores().slice(0, 2);
   const api = await startApi(options.env, options.nodeFlags);
-  const rest = { env: options.env, flags: options.nodeFlags };
+  const rest = { env: options.env, flags: options.nodeFlags, nice: options.nice };
   const dispatcher = await startNode('dispatcher', rest);
   const profiles = options.profile === true ? [await startNode('profile', rest)] : [];
   const workers = await startWorkers(cores, rest);
@@ -85,17 +87,17 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
 interface NodeSettings {
   readonly env?: Readonly<Record<string, string>> | undefined;
   readonly flags?: readonly string[] | undefined;
+  readonly nice?: number | undefined;
 }
 
 /** One analysis worker on each core, each ready. */
 export function startWorkers(
   cores: readonly number[],
-  { env = {}, flags = [] }: NodeSettings = {},
+  { env = {}, flags = [], nice = readConfig().WORKER_NICE }: NodeSettings = {},
 ): Promise<readonly RunningProcess[]> {
-  const nice = String(readConfig().WORKER_NICE);
   return Promise.all(
     cores.map((core) => {
-      const place = ['taskset', '-c', String(core), 'nice', '-n', nice];
+      const place = ['taskset', '-c', String(core), 'nice', '-n', String(nice)];
       const command = [...place, ...node('workers/analysis.js', flags)];
       return startProcess({ name: 'analysis', command, env });
     }),
