@@ -24,7 +24,7 @@ import { readTexts } from './texts.ts';
 
 const backlogItems = 100_000;
 const people = 1000;
-const rounds = 4;
+const rounds = 3;
 const phaseSeconds = 6;
 /** What the end of one phase leaves in the workers' hands is over by then. */
 const betweenMs = 1500;

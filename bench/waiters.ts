@@ -18,7 +18,7 @@ const settleMs = 2000;
 /** Over how long the jobs of a round fall due, in seconds. */
 const shapes = { spread: 10, burst: 0 } as const;
 /** From the submit of the first to the first that is due: the waits are opened and the idle time is measured in it. */
-const leadMs = 18_000;
+const leadMs = 20_000;
 
 type Shape = keyof typeof shapes;
 
