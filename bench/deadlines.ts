@@ -3,7 +3,16 @@
 
 import { createHttpClient, type HttpClient } from './http-client.ts';
 import type { BenchOptions } from './options.ts';
-import { buildJob, momentsAt, readJobs, type SeenJob, sendAt, sendInLoops, sumItems } from './queue-load.ts';
+import {
+  buildJob,
+  momentsAt,
+  readJobs,
+  type SeenJob,
+  sendAt,
+  sendInLoops,
+  sumItems,
+  untilDrained,
+} from './queue-load.ts';
 import { printTable, round, startReport, writeReport } from './report.ts';
 import { startSystem } from './system.ts';
 import { readTexts } from './texts.ts';
@@ -16,7 +25,7 @@ const legSeconds = 20;
 
 interface Leg {
   readonly offeredItemsPerSecond: number;
-  /** Items of jobs that ended within two seconds. */
+  /** Items of jobs that ended within two seconds, from when the queue was full on. */
   readonly goodputItemsPerSecond: number;
   readonly refusedJobs: number;
   readonly jobs: Readonly<Record<string, number>>;
@@ -97,13 +106,19 @@ async function runLeg(
     return buildJob(texts, index * itemsPerJob, itemsPerJob, more);
   };
   const answers = await sendAt(client, momentsAt(leg.rate, leg.seconds), job);
+  // Until those that were let in have ended, one way or the other.
+  if (leg.withDeadlines) await untilDrained(client, startMs);
   const jobs = await readJobs(client, startMs);
+  const isMeasured = ({ endedMs }: SeenJob): boolean =>
+    endedMs >= startMs + deadlineMs && endedMs < startMs + leg.seconds * 1000;
   const dueMs = ({ createdMs }: SeenJob): number => createdMs + deadlineMs;
-  const inTime = jobs.filter((one) => one.status === 'succeeded' && one.endedMs <= dueMs(one));
+  const inTime = jobs.filter(
+    (one) => isMeasured(one) && one.status === 'succeeded' && one.endedMs <= dueMs(one),
+  );
   const late = jobs.filter((one) => one.status === 'succeeded' && one.inferredMs > dueMs(one));
   return {
     offeredItemsPerSecond: leg.rate * itemsPerJob,
-    goodputItemsPerSecond: sumItems(inTime) / leg.seconds,
+    goodputItemsPerSecond: sumItems(inTime) / (leg.seconds - deadlineMs / 1000),
     refusedJobs: answers.filter(({ status }) => status !== 202).length,
     jobs: countBy(jobs),
     itemsInferredLate: sumItems(late),
