@@ -9,7 +9,7 @@ import { defaultTenantId } from '../shared/job.ts';
 import { toTargetId } from '../shared/webhook.ts';
 import { type Claim, completeJobs, retryJobs, startJobs } from './attempts.ts';
 import { createPool, inTransaction } from './client.ts';
-import { listDueTargets } from './delivery-work.ts';
+import { dueTargetsSql, listDueTargets } from './delivery-work.ts';
 import { expireJobs } from './dispatch.ts';
 import { cancelJob } from './job-control.ts';
 import { insertJobs, type NewJob } from './submissions.ts';
@@ -216,6 +216,20 @@ test('wakes the senders of exactly the targets that got something', async () => 
   client.release(true);
   assert.equal(new Set(told), new Set([foreign]));
   assert.equal(await listDueTargets(pools.worker, new Date(Date.now() + 1000)), [foreign]);
+});
+
+test('finds who has messages due without reading all that wait for a dead one', async () => {
+  await pools.worker.query(
+    `INSERT INTO deliveries (tenant_id, id, target_id, endpoint_id, subject_type, subject_id, type, sequence, at, next_attempt_at)
+     SELECT $1, uuid_v7(), $2, $2, 'endpoint', $2, 'webhook.test', 1, now(), now() FROM generate_series(1, 3000)`,
+    [stranger, foreign],
+  );
+  const { rows } = await pools.worker.query<Record<string, string>>(`EXPLAIN (ANALYZE) ${dueTargetsSql}`, [
+    new Date(),
+  ]);
+  const plan = rows.map((row) => row['QUERY PLAN'] ?? '');
+  const read = plan.flatMap((line) => /actual .*rows=(\d+)/.exec(line)?.[1] ?? []).map(Number);
+  assert.ok(read.length > 3 && Math.max(...read) < 100, plan.join('\n'));
 });
 
 test('lets what has events elsewhere make messages of them with one call', async () => {

@@ -5,7 +5,8 @@ import { z } from 'zod';
 import { inTransaction, type Pool, type Tx } from './client.ts';
 import { run } from './run.ts';
 
-const dueTargetsSql = `
+/** $1 the moment by which they are due. */
+export const dueTargetsSql = `
 WITH RECURSIVE targets AS (
   (SELECT target_id FROM deliveries WHERE status = 'pending' ORDER BY target_id LIMIT 1)
   UNION ALL
@@ -13,8 +14,11 @@ WITH RECURSIVE targets AS (
     SELECT target_id FROM deliveries WHERE status = 'pending' AND target_id > t.target_id
     ORDER BY target_id LIMIT 1) next
 )
-SELECT target_id AS id FROM targets t WHERE EXISTS (
-  SELECT FROM deliveries d WHERE d.status = 'pending' AND d.target_id = t.target_id AND d.next_attempt_at <= $1)`;
+-- The first of each by the index; an EXISTS would be planned as a join with all that are due.
+SELECT t.target_id AS id FROM targets t CROSS JOIN LATERAL (
+  SELECT next_attempt_at FROM deliveries d WHERE d.status = 'pending' AND d.target_id = t.target_id
+  ORDER BY next_attempt_at LIMIT 1) first
+WHERE first.next_attempt_at <= $1`;
 
 /** Targets with messages due: found by skipping from one to the next in the index, however many messages wait. */
 export async function listDueTargets(tx: Tx, now: Date): Promise<string[]> {
@@ -146,18 +150,23 @@ export interface FinishedAttempt {
   readonly nextAttemptAt: Date | null;
 }
 
-// A message that was erased, or whose end another process wrote, is not there to be changed: nothing is logged of it.
+// Messages are locked in id order, and before endpoints, by whoever locks several. One that was erased, or whose end
+// another process wrote, is not there to be changed: nothing is logged of it.
 const finishSql = `
 WITH input AS MATERIALIZED (
   SELECT * FROM json_to_recordset($1) AS x("tenantId" uuid, id uuid, "endpointId" uuid, attempt integer, at timestamptz,
     outcome text, "statusCode" integer, "latencyMs" integer, detail text, excerpt text, status text, "statusReason" text,
     "nextAttemptAt" timestamptz)
+), locked AS MATERIALIZED (
+  SELECT d.tenant_id, d.id FROM deliveries d JOIN input x ON d.tenant_id = x."tenantId" AND d.id = x.id
+  WHERE d.status = 'pending' AND d.attempt = x.attempt ORDER BY d.id FOR UPDATE OF d
 ), moved AS (
   UPDATE deliveries d SET status = x.status, status_reason = x."statusReason", next_attempt_at = x."nextAttemptAt",
     attempt = d.attempt + CASE WHEN x.outcome IS NULL THEN 0 ELSE 1 END,
     tries = d.tries + CASE WHEN x.outcome IS NULL THEN 0 ELSE 1 END,
     ended_at = CASE WHEN x.status <> 'pending' THEN now() END
-  FROM input x WHERE d.tenant_id = x."tenantId" AND d.id = x.id AND d.status = 'pending' AND d.attempt = x.attempt
+  FROM locked l JOIN input x ON x."tenantId" = l.tenant_id AND x.id = l.id
+  WHERE d.tenant_id = l.tenant_id AND d.id = l.id
   RETURNING d.tenant_id, d.id, d.endpoint_id, d.subject_gone
 ), logged AS (
   INSERT INTO delivery_attempts (tenant_id, delivery_id, number, at, outcome, status_code, latency_ms, detail, body)

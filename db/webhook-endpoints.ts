@@ -103,6 +103,10 @@ export async function updateEndpoint(
  */
 export async function deleteEndpoint(tx: Tx, { tenantId, id }: EndpointName): Promise<boolean> {
   const values = [tenantId, id];
+  await tx.query(
+    'SELECT FROM deliveries WHERE tenant_id = $1 AND endpoint_id = $2 ORDER BY id FOR UPDATE',
+    values,
+  );
   const { rowCount } = await tx.query(
     'DELETE FROM webhook_endpoints WHERE tenant_id = $1 AND id = $2',
     values,

@@ -40,6 +40,12 @@ test('injects no faults in production', () => {
   assert.throws(() => readConfig({ FAULT_INJECTION: 'true', NODE_ENV: 'production' }), /FAULT_INJECTION/);
 });
 
+test('lets webhooks reach this machine in development alone', () => {
+  const env = { WEBHOOK_ALLOW_LOOPBACK: 'true' };
+  assert.is(readConfig(env).WEBHOOK_ALLOW_LOOPBACK, true);
+  assert.throws(() => readConfig({ ...env, NODE_ENV: 'production' }), /WEBHOOK_ALLOW_LOOPBACK/);
+});
+
 test('hands on its own environment with changes', () => {
   const env = childEnv({ SOMA_TEST_VARIABLE: 'x' });
   assert.is(env['SOMA_TEST_VARIABLE'], 'x');

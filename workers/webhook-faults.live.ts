@@ -33,7 +33,17 @@ const database = createPool(system.databaseUrl, { role: 'worker', max: 3 });
 
 /** What each path answers, in turn; the last for ever. 204 otherwise. */
 const scripts = new Map<string, (number | readonly [status: number, retryAfter: string])[]>();
+let together = 0;
+let togetherMax = 0;
 const receiver = await startReceiver(({ path }, response) => {
+  if (path === '/slow') {
+    togetherMax = Math.max(togetherMax, ++together);
+    setTimeout(() => {
+      together -= 1;
+      response.writeHead(204).end();
+    }, 20);
+    return;
+  }
   const script = scripts.get(path) ?? [204];
   const next = (script.length > 1 ? script.shift() : script[0]) ?? 204;
   const [status, retryAfter] = typeof next === 'number' ? [next, undefined] : next;
@@ -304,6 +314,35 @@ test('names in the log what no answer came of', async () => {
     await run();
     assert.equal((await stateOf(id)).outcomes, [outcome], url);
   }
+});
+
+test('sends to an endpoint at most four messages at a time, however many processes there are', async () => {
+  const { id: endpointId } = await makeEndpoint(`${receiver.address}/slow`);
+  const other = createWebhookSender({ config, log, database, keys, now: () => new Date(nowMs) });
+  await until('the locks', async () => (other.isConnected() ? true : undefined));
+  const ids = await deliver({ endpointId }, 60);
+  await Promise.all([sender, other].map((one) => one.tick()));
+  await Promise.all([sender, other].map((one) => one.settled()));
+  assert.equal([at('/slow').length, togetherMax], [60, 4]);
+  assert.is((await stateOf(ids.at(-1))).status, 'succeeded');
+  await other.close(5000);
+});
+
+test('takes over from a process that is gone', async () => {
+  const { id: endpointId } = await makeEndpoint(`${receiver.address}/orphan`);
+  const holder = createWebhookSender({ config, log, database, keys, now: () => new Date(nowMs) });
+  await until('the locks', async () => (holder.isConnected() ? true : undefined));
+  await deliver({ endpointId });
+  await holder.tick();
+  await holder.settled();
+  const [second] = await deliver({ endpointId });
+  await run();
+  assert.is((await stateOf(second)).status, 'pending');
+  await holder.close(5000);
+  await until('the other to take over', async () => {
+    await run();
+    return (await stateOf(second)).status === 'succeeded' ? true : undefined;
+  });
 });
 
 test('goes on with a secret that another key sealed, and seals it anew', async () => {

@@ -201,6 +201,7 @@ BEGIN
     RETURN NULL;
   END IF;
   DELETE FROM webhook_requests r USING gone g WHERE r.tenant_id = g.tenant_id AND r.subject_id = g.id;
+  PERFORM FROM deliveries d JOIN gone g ON d.tenant_id = g.tenant_id AND d.subject_id = g.id ORDER BY d.id FOR UPDATE OF d;
   -- Each step by itself, so that it sees the log of an attempt that ended while the step before waited for its row.
   WITH done AS (
     DELETE FROM deliveries d USING gone g WHERE d.tenant_id = g.tenant_id AND d.subject_id = g.id
