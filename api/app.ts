@@ -20,6 +20,7 @@ import { jobControlRoutes } from './routes/job-control.ts';
 import { jobEventRoutes } from './routes/job-events.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { personRoutes } from './routes/person.ts';
+import { openaiRoutes, sendOpenaiError } from './routes/openai.ts';
 import { userRoutes } from './routes/users.ts';
 import { webhookEndpointRoutes } from './routes/webhook-endpoints.ts';
 
@@ -55,6 +56,7 @@ export function createApp(context: Context): Express {
     batchRoutes(context),
     batchStreamRoutes(context),
     fileRoutes(context),
+    openaiRoutes(context),
     userRoutes(context),
     webhookEndpointRoutes(context),
     deliveryRoutes(context),
@@ -62,6 +64,7 @@ export function createApp(context: Context): Express {
     compatRoutes(context),
   );
   app.use(notFound);
+  app.use('/openai', sendOpenaiError);
   app.use(problemHandler(context.log));
   return app;
 }

@@ -3,10 +3,13 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { z } from 'zod';
+import { openBatch } from '../db/batch-intake.ts';
+import { insertFile, sealFile } from '../db/files.ts';
 import { ensureTenant, insertKey } from '../db/keys.ts';
 import { insertJobs } from '../db/submissions.ts';
 import { createLiveSystem, newJob } from '../scripts/live-system.ts';
 import { createApiKey, scopes } from '../shared/api-key.ts';
+import { formatBatchId, formatFileId } from '../shared/batch.ts';
 import { formatJobId } from '../shared/job.ts';
 
 const system = await createLiveSystem({ AUTH: 'on' });
@@ -68,6 +71,38 @@ const job = newJob({
 await insertJobs(system.owner, [job]);
 await storePerson(owner.tenantId, job.id);
 
+const batchId = v7();
+const fileId = v7();
+await openBatch(system.owner, {
+  tenantId: owner.tenantId,
+  id: batchId,
+  uploadId: v7(),
+  kind: 'emotion',
+  modelVersion: '1',
+  modelDigest: 'd',
+  class: 2,
+  onInvalid: 'skip',
+  userId,
+  options: {},
+  metadata: { canary },
+  storeInput: true,
+  fileId,
+  dialect: 'openai',
+  idempotencyKey: null,
+  fingerprint: '00',
+  deadlineAt: null,
+  createdAt: new Date().toISOString(),
+  expiresAt: new Date(Date.now() + 3_600_000).toISOString(),
+});
+await insertFile(system.owner, {
+  tenantId: owner.tenantId,
+  id: fileId,
+  filename: canary,
+  createdAt: new Date().toISOString(),
+  expiresAt: new Date(Date.now() + 3_600_000).toISOString(),
+});
+await sealFile(system.owner, { tenantId: owner.tenantId, id: fileId }, { bytes: 0, lines: 0, sha256: '00' });
+
 async function ask(method: string, path: string, key: string, body?: string) {
   const response = await fetch(api.address + path, {
     method,
@@ -111,7 +146,13 @@ const queries: Readonly<Record<string, string>> = {
 };
 
 function place(path: string, user: string): string {
-  const filled = path.replace('{user_id}', user).replace('{id}', formatJobId(job.id));
+  const ids = { batches: formatBatchId(batchId), files: formatFileId(fileId) };
+  const id = path.includes('/batches/')
+    ? ids.batches
+    : path.includes('/files/')
+      ? ids.files
+      : formatJobId(job.id);
+  const filled = path.replace('{user_id}', user).replace('{id}', id);
   return filled + (queries[path] ?? '');
 }
 
@@ -134,6 +175,19 @@ test("another tenant's ids are nowhere to be found, under any method", async () 
     assert.ok(wanted.includes(there.status), `${method} ${path}: ${there.status}`);
     assert.not.match(there.text, canary);
   }
+});
+
+test('the owner finds the batch and the file under each path, and nobody else has them in a list', async () => {
+  for (const path of ['/v1/batches', '/v1/files', '/openai/v1/batches', '/openai/v1/files']) {
+    const own = await ask('GET', place(`${path}/{id}`, userId), owner.key);
+    assert.is(own.status, 200, own.text);
+    assert.match((await ask('GET', path, owner.key)).text, canary);
+    const other = await ask('GET', path, stranger.key);
+    assert.is(other.status, 200);
+    assert.not.match(other.text, canary);
+  }
+  const body = JSON.stringify({ kind: 'emotion', input_file_id: formatFileId(fileId) });
+  assert.is((await ask('POST', '/v1/batches', stranger.key, body)).status, 404);
 });
 
 test('a person of another tenant is as unknown as one who never was', async () => {

@@ -11,8 +11,6 @@ import { median, printTable, round, startReport, writeReport } from './report.ts
 import { type RunningProcess, startApi, startNode, startWorkers } from './system.ts';
 import { generateTexts, readTexts } from './texts.ts';
 
-const largeLines = 100_000;
-const twiceLines = 10_000;
 /** Slow enough that results come while lines go out: an upload of 100,000 lines would be through in a few seconds. */
 const uploadLinesPerSecond = 10_000;
 const sampleMs = 100;
@@ -37,8 +35,8 @@ export async function measureBatch(options: BenchOptions): Promise<boolean> {
   };
   await delay(5000);
   const speed = await measureSpeed(parts, options);
-  const twice = await measureTwice(parts, options.seed);
-  const large = await measureLarge(parts, options.seed);
+  const twice = await measureTwice(parts, options.lines / 10, options.seed);
+  const large = await measureLarge(parts, options.lines, options.seed);
   await Promise.all([parts.api, parts.dispatcher, ...parts.workers].map((one) => one.stop()));
   printTable(
     ['batch', 'texts/s', 'of ceiling', 'by CPU', ...Object.keys(speed.cpu).map((name) => `${name} µs`)],
@@ -49,7 +47,7 @@ export async function measureBatch(options: BenchOptions): Promise<boolean> {
     part: 'batch',
     seed: options.seed,
     kind: 'emotion',
-    settings: { ...options, cores, largeLines, twiceLines, uploadLinesPerSecond },
+    settings: { ...options, cores, uploadLinesPerSecond },
     rounds: speed.rounds,
     summary: { speed: { ...speed, rounds: undefined }, twice, large },
     figures: [
@@ -69,7 +67,12 @@ export async function measureBatch(options: BenchOptions): Promise<boolean> {
       { name: 'memory growth of the API, MB', value: large.growthMb, bound: 150, holds: 'at most' },
       { name: 'crashes of API and worker', value: large.crashes, bound: 2, holds: 'at least' },
       { name: 'lines without exactly one result', value: large.wrong, bound: 0, holds: 'at most' },
-      { name: 'lines that did not succeed', value: largeLines - large.succeeded, bound: 0, holds: 'at most' },
+      {
+        name: 'lines that did not succeed',
+        value: options.lines - large.succeeded,
+        bound: 0,
+        holds: 'at most',
+      },
       { name: 'items doubled: sent twice with one key', value: twice.sentTwice, bound: 0, holds: 'at most' },
       { name: 'items doubled: resumed after a kill', value: twice.resumed, bound: 0, holds: 'at most' },
     ],
@@ -136,36 +139,40 @@ async function measureSpeed(parts: Parts, options: BenchOptions) {
   };
 }
 
-/** 10,000 lines sent twice with one key, and others whose upload the API did not survive: items beyond one a line. */
-async function measureTwice(parts: Parts, seed: number): Promise<{ sentTwice: number; resumed: number }> {
+/** `count` lines sent twice with one key, and others whose upload the API did not survive: items beyond one a line. */
+async function measureTwice(
+  parts: Parts,
+  count: number,
+  seed: number,
+): Promise<{ sentTwice: number; resumed: number }> {
   const address = () => parts.api.url;
   const query = 'kind=emotion&on_invalid=skip';
-  const lines = toLines(generateTexts(twiceLines, seed + 1));
+  const lines = toLines(generateTexts(count, seed + 1));
   const first = await upload(address, { lines, query, key: 'twice' });
   const second = await upload(address, { lines, query, key: 'twice' });
   if (first.id !== second.id) throw new Error('the second upload made another batch');
-  const sentTwice = await countDoubled(address, first.id);
+  const sentTwice = await countDoubled(address, first.id, count);
   let killed: Promise<void> | undefined;
   const onSent = (sent: number): void => {
-    if (sent >= twiceLines / 2) killed ??= crash(parts, { worker: false });
+    if (sent >= count / 2) killed ??= crash(parts, { worker: false });
   };
   const resumed = await upload(address, { lines, query, key: 'resumed', rate: 5000, onSent });
   await killed;
-  return { sentTwice, resumed: await countDoubled(address, resumed.id) };
+  return { sentTwice, resumed: await countDoubled(address, resumed.id, count) };
 }
 
-async function countDoubled(address: Address, id: string): Promise<number> {
+async function countDoubled(address: Address, id: string, count: number): Promise<number> {
   const results: Result[] = [];
   await readResults(address, id, (result) => results.push(result));
-  const missing = twiceLines - new Set(results.map((result) => result.custom_id)).size;
+  const missing = count - new Set(results.map((result) => result.custom_id)).size;
   if (missing > 0) throw new Error(`${missing} lines have no result`);
-  return Math.max(results.length, await countItems(address, results)) - twiceLines;
+  return Math.max(results.length, await countItems(address, results)) - count;
 }
 
-/** 100,000 lines, with API and a worker killed in the middle of the upload and in the middle of the results. */
-async function measureLarge(parts: Parts, seed: number) {
+/** `count` lines, with API and a worker killed in the middle of the upload and in the middle of the results. */
+async function measureLarge(parts: Parts, count: number, seed: number) {
   const address = () => parts.api.url;
-  const lines = toLines(generateTexts(largeLines, seed));
+  const lines = toLines(generateTexts(count, seed));
   const memory = watchMemory(parts);
   const seen = new Map<string, number>();
   let succeeded = 0;
@@ -175,10 +182,10 @@ async function measureLarge(parts: Parts, seed: number) {
   const startMs = performance.now();
   let reading: Promise<void> | undefined;
   const onResult = ({ custom_id: customId, status }: Result): void => {
-    if (seen.size === 0) Object.assign(first, { atMs: performance.now(), linesLeft: largeLines - sent });
+    if (seen.size === 0) Object.assign(first, { atMs: performance.now(), linesLeft: count - sent });
     seen.set(customId, (seen.get(customId) ?? 0) + 1);
     if (status === 'succeeded') succeeded += 1;
-    if (seen.size === largeLines / 2 && crashes.length === 1) crashes.push(crash(parts, { worker: true }));
+    if (seen.size >= count / 2 && crashes.length === 1) crashes.push(crash(parts, { worker: true }));
   };
   const batch = await upload(address, {
     lines,
@@ -186,9 +193,9 @@ async function measureLarge(parts: Parts, seed: number) {
     key: 'large',
     rate: uploadLinesPerSecond,
     onNamed: (id) => (reading ??= readResults(address, id, onResult)),
-    onSent: (count) => {
-      sent = count;
-      if (sent >= largeLines * 0.4 && crashes.length === 0) crashes.push(crash(parts, { worker: true }));
+    onSent: (lines) => {
+      sent = lines;
+      if (sent >= count * 0.4 && crashes.length === 0) crashes.push(crash(parts, { worker: true }));
     },
   });
   const uploadSeconds = (performance.now() - startMs) / 1000;
@@ -203,7 +210,7 @@ async function measureLarge(parts: Parts, seed: number) {
     totalSeconds: round((performance.now() - startMs) / 1000, 1),
     growthMb: memory.stop(),
     crashes: crashes.length,
-    wrong: largeLines - seen.size + twice,
+    wrong: count - seen.size + twice,
     succeeded: ended.counts.succeeded,
     endReason: ended.end_reason,
     shown: succeeded,

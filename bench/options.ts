@@ -10,6 +10,8 @@ const optionsSchema = z.object({
   seconds: z.coerce.number().int().min(2).max(86_400).optional(),
   /** Dev texts of a throughput round. */
   texts: z.coerce.number().int().min(100).max(devRows).default(devRows),
+  /** Lines of the large batch; a tenth of them are sent twice. */
+  lines: z.coerce.number().int().min(1000).max(100_000).default(100_000),
   seed: z.coerce.number().int().min(0).default(20_261_124),
   /** Users of the shapes. */
   users: z.coerce.number().int().min(10).max(100_000).default(1000),

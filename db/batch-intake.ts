@@ -3,7 +3,13 @@
 // `scheduled` with no time set, which nothing but the release of the batch moves on.
 
 import { z } from 'zod';
-import { type InvalidLinePolicy, invalidLinePolicies, type LineFault } from '../shared/batch.ts';
+import {
+  type Dialect,
+  dialects,
+  type InvalidLinePolicy,
+  invalidLinePolicies,
+  type LineFault,
+} from '../shared/batch.ts';
 import { inTransaction, type Pool, type Tx } from './client.ts';
 import { jobsChannel, progressChannel } from './jobs.ts';
 import { insertJobs, type NewJob } from './submissions.ts';
@@ -26,6 +32,7 @@ export interface NewBatch {
   readonly metadata: Readonly<Record<string, string>>;
   readonly storeInput: boolean;
   readonly fileId: string | null;
+  readonly dialect: Dialect;
   readonly idempotencyKey: string | null;
   /** sha-256 of the options, in hex. */
   readonly fingerprint: string;
@@ -37,16 +44,16 @@ export interface NewBatch {
 const openBatchSql = `
 WITH opened AS (
   INSERT INTO batches AS b (tenant_id, id, upload_id, kind, model_version, model_digest, class, status, on_invalid, user_id,
-    options, metadata, store_input, file_id, idempotency_key, fingerprint, deadline_at, created_at, in_progress_at, expires_at,
+    options, metadata, store_input, file_id, dialect, idempotency_key, fingerprint, deadline_at, created_at, in_progress_at, expires_at,
     touched_at, event_sequence)
   SELECT "tenantId", id, "uploadId", kind, "modelVersion", "modelDigest", class,
     CASE WHEN "onInvalid" = 'skip' THEN 'in_progress' ELSE 'validating' END, "onInvalid", "userId", options, metadata,
-    "storeInput", "fileId", "idempotencyKey", decode(fingerprint, 'hex'), "deadlineAt", "createdAt",
+    "storeInput", "fileId", dialect, "idempotencyKey", decode(fingerprint, 'hex'), "deadlineAt", "createdAt",
     CASE WHEN "onInvalid" = 'skip' THEN "createdAt" END, "expiresAt",
     CASE WHEN "fileId" IS NULL THEN now() ELSE '-infinity' END, 1
   FROM json_to_record($1) AS x("tenantId" uuid, id uuid, "uploadId" uuid, kind text, "modelVersion" text, "modelDigest" text,
     class smallint, "onInvalid" text, "userId" text, options jsonb, metadata jsonb, "storeInput" boolean, "fileId" uuid,
-    "idempotencyKey" text, fingerprint text, "deadlineAt" timestamptz, "createdAt" timestamptz, "expiresAt" timestamptz)
+    dialect text, "idempotencyKey" text, fingerprint text, "deadlineAt" timestamptz, "createdAt" timestamptz, "expiresAt" timestamptz)
   ON CONFLICT (tenant_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO UPDATE SET
     upload_id = CASE WHEN b.sealed OR b.file_id IS NOT NULL OR b.fingerprint IS DISTINCT FROM excluded.fingerprint
       THEN b.upload_id ELSE excluded.upload_id END,
@@ -296,6 +303,7 @@ const fileBatchRow = z.object({
   options: z.record(z.string(), z.unknown()),
   storeInput: z.boolean(),
   fileId: z.string(),
+  dialect: z.enum(dialects),
   lineCount: z.number(),
   lineHash: z.string().nullable(),
   deadlineAt: z.date().nullable(),
@@ -320,7 +328,7 @@ export async function claimFileBatch(
       WHERE b.tenant_id = c.tenant_id AND b.id = c.id
       RETURNING b.tenant_id AS "tenantId", b.id, upload_id AS "uploadId", kind, model_version AS "modelVersion",
         model_digest AS "modelDigest", class, on_invalid AS "onInvalid", user_id AS "userId", options,
-        store_input AS "storeInput", file_id AS "fileId", line_count AS "lineCount",
+        store_input AS "storeInput", file_id AS "fileId", dialect, line_count AS "lineCount",
         encode(line_hash, 'hex') AS "lineHash", deadline_at AS "deadlineAt", expires_at AS "expiresAt"`,
     values: [uploadId, idleMs],
   });

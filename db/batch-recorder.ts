@@ -243,8 +243,14 @@ async function commit(pool: Pool, upload: Upload, chunk: LineChunk): Promise<voi
       if (own && now.lineCount === chunk.lineCountBefore + chunk.lines.length) return;
       throw new UploadError(own && now.status === 'canceling' ? 'canceled' : 'superseded');
     } catch (error) {
-      if (!isUnavailable(error) || performance.now() > deadlineMs) throw error;
+      const passing = isUnavailable(error) || isDeadlock(error);
+      if (!passing || performance.now() > deadlineMs) throw error;
       await delay(250);
     }
   }
+}
+
+/** An erasure of a person holds their jobs and waits for the batch, while a chunk holds the batch and waits for the person. */
+function isDeadlock(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === '40P01';
 }

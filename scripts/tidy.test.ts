@@ -90,6 +90,7 @@ test('each room imports only the rooms that it may', () => {
 const homes: readonly { readonly npm: string; readonly name?: string; readonly in: readonly string[] }[] = [
   { npm: 'express', in: ['api/'] },
   { npm: 'helmet', in: ['api/'] },
+  { npm: 'busboy', in: ['api/'] },
   { npm: 'bullmq', name: 'Queue', in: ['shared/queues.ts', 'api/enqueue.ts', 'workers/'] },
   { npm: 'bullmq', name: 'Worker', in: ['workers/consume.ts'] },
   { npm: 'pg', in: ['db/'] },

@@ -14,6 +14,10 @@ export const batchEndReasons = ['completed', 'canceled', 'expired', 'invalid', '
 export const invalidLinePolicies = ['reject', 'skip'] as const;
 export type InvalidLinePolicy = (typeof invalidLinePolicies)[number];
 
+/** How lines are written: in our own form or in OpenAI's (openai-lines.ts). */
+export const dialects = ['soma', 'openai'] as const;
+export type Dialect = (typeof dialects)[number];
+
 export const batchLimits = {
   linesMax: 100_000,
   /** Items of a batch that comes as one JSON body; the body's own limit is usually met first. */
