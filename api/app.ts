@@ -3,10 +3,12 @@
 import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
 import { randomUUID } from 'node:crypto';
-import { exposition, metrics } from '../shared/metrics.ts';
+import { metrics } from '../shared/metrics.ts';
+import { refuseUnacceptable } from './acceptable.ts';
 import { authenticate } from './authenticate.ts';
 import type { Context } from './context.ts';
 import { limitRequests } from './limit-requests.ts';
+import { createOpenApi } from './openapi.ts';
 import { notFound, problemHandler } from './problem-handler.ts';
 import { compatRoutes } from './routes/compat.ts';
 import { docsRoutes } from './routes/docs.ts';
@@ -19,6 +21,7 @@ import { userRoutes } from './routes/users.ts';
 
 export function createApp(context: Context): Express {
   const app = express();
+  const document = createOpenApi(context.registry, context.config.AUTH);
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('case sensitive routing', true);
@@ -31,14 +34,11 @@ export function createApp(context: Context): Express {
     closeWhenStopping(context.stopping),
     authenticate(context.config, context.keys),
     limitRequests(context.quota),
+    refuseUnacceptable(document),
   );
-  app.get('/metrics', async (_request, response) => {
-    const { contentType, body } = await exposition();
-    response.type(contentType).send(body);
-  });
   app.use(
     healthRoutes(context),
-    docsRoutes(context),
+    docsRoutes(document),
     jobRoutes(context),
     jobControlRoutes(context),
     jobEventRoutes(context),

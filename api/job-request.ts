@@ -11,8 +11,11 @@ import { invalidRequest, validate } from './validate.ts';
 const charactersOf = (text: string): number =>
   text.length <= 2 * 10_000 ? Array.from(text).length : text.length;
 
-/** Text that Postgres can store and a client can have meant: no NUL, no half of a surrogate pair. */
-function text(min: number, max: number): z.ZodString {
+/**
+ * Text that Postgres can store and a client can have meant: no NUL, no half of a surrogate pair. Characters are code
+ * points, as JSON Schema counts them.
+ */
+export function text(min: number, max: number): z.ZodString {
   return z
     .string()
     .refine((value) => !value.includes('\0'), {
@@ -33,7 +36,8 @@ function text(min: number, max: number): z.ZodString {
     .refine((value) => charactersOf(value) <= max, {
       error: `Has more than ${max.toLocaleString('en')} characters`,
       params: { code: 'too_big' },
-    });
+    })
+    .meta({ minLength: min, maxLength: max, pattern: '^[^\\u0000]*$' });
 }
 
 /** A moment that JavaScript and Postgres both can hold: 1970 to 9999. */
@@ -45,10 +49,18 @@ const moment = z.iso.datetime({ offset: true }).refine(
   { error: 'Is not between the years 1970 and 9999', params: { code: 'out_of_range' } },
 );
 
-const itemText = text(1, limits.itemCharactersMax).refine((value) => value.trim() !== '', {
-  error: 'Has nothing but white space',
-  params: { code: 'blank' },
-});
+/** A text to be analysed. */
+export const itemText = text(1, limits.itemCharactersMax)
+  .refine((value) => value.trim() !== '', { error: 'Has nothing but white space', params: { code: 'blank' } })
+  .meta({
+    minLength: 1,
+    maxLength: limits.itemCharactersMax,
+    pattern: '\\S',
+    not: { pattern: '\\u0000' },
+  });
+
+/** Whose texts they are. */
+export const userId = text(1, limits.userIdCharactersMax);
 
 const input = z
   .strictObject({
@@ -63,7 +75,8 @@ const input = z
   .refine((value) => (value.text === undefined) !== (value.texts === undefined), {
     error: 'Needs either text or texts',
     params: { code: 'one_of' },
-  });
+  })
+  .meta({ oneOf: [{ required: ['text'] }, { required: ['texts'] }] });
 
 /** Everything but the two fields that depend on the kind: `model` and `options` are checked against the registry. */
 export const jobRequestSchema = z.strictObject({
@@ -71,13 +84,17 @@ export const jobRequestSchema = z.strictObject({
   input: input
     .optional()
     .describe('The texts; left out for kind profile, which reads what is stored about user_id'),
-  user_id: text(1, limits.userIdCharactersMax).optional().describe('Whose texts these are'),
+  user_id: userId.optional().describe('Whose texts these are'),
   custom_id: text(1, limits.customIdCharactersMax).optional().describe('Your own label'),
   metadata: z
     .record(text(1, limits.metadataKeyCharactersMax), text(0, limits.metadataValueCharactersMax))
     .refine((value) => Object.keys(value).length <= limits.metadataPairsMax, {
       error: `Has more than ${limits.metadataPairsMax} pairs`,
       params: { code: 'too_big' },
+    })
+    .meta({
+      maxProperties: limits.metadataPairsMax,
+      propertyNames: { minLength: 1, maxLength: limits.metadataKeyCharactersMax, pattern: '^[^\\u0000]*$' },
     })
     .default({}),
   tags: z.array(text(1, limits.tagCharactersMax)).max(limits.tagsMax).default([]),

@@ -75,7 +75,11 @@ async function complete(claim: Claim, facts: readonly Fact[] = []): Promise<stri
 }
 
 const feels = (label: string): Fact => ({
-  ...{ type: 'feels', source: selfKey, target: `emotion:${label}`, relation: null, strength: 0.5 },
+  type: 'feels',
+  source: selfKey,
+  target: `emotion:${label}`,
+  relation: null,
+  strength: 0.5,
 });
 const request = (userId: string) => requestErasure(pools.worker, { tenantId, userId });
 const step = (id: string) => eraseSome(pools.worker, { tenantId, id }, attemptsMax);

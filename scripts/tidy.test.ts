@@ -58,6 +58,7 @@ const liveTestsMayImport = [
   'db/',
   'scripts/live-system.ts',
   'scripts/canary.ts',
+  'scripts/contract.ts',
   'scripts/guarded-process.ts',
   'scripts/free-port.ts',
   'scripts/embedded-neo4j.ts',
