@@ -53,6 +53,9 @@ async function send(method: string, path: string, body?: unknown, headers: Recor
   return { status: response.status, text };
 }
 
+/** A Neo4j that has just been started takes its time with the first statements. */
+const copyMsMax = 180_000;
+
 const waited = { prefer: 'wait=60' };
 const later = () => new Date(Date.now() + 3_600_000).toISOString();
 const words: string[] = [];
@@ -196,9 +199,8 @@ async function erase(): Promise<void> {
   const receipt = z.object({ links: z.object({ self: z.string() }) });
   const { text } = await send('DELETE', `/v1/users/${person}`);
   const { self } = receipt.parse(JSON.parse(text)).links;
-  await until('the erasure', async () =>
-    (await send('GET', self)).text.includes('"status":"completed"') ? true : undefined,
-  );
+  const isDone = async () => (await send('GET', self)).text.includes('"status":"completed"');
+  await until('the erasure', async () => ((await isDone()) ? true : undefined), copyMsMax);
 }
 
 // A neighbour who stays: Postgres keeps the statistics of a table that has become empty.
@@ -207,7 +209,7 @@ words.length = 0;
 await leaveTraces(newWord());
 const ownerless = await submit({}, waited);
 if (neo4j !== undefined) {
-  await until('the copy', async () => ((await countInNeo4j()) > 0 ? true : undefined)).catch(
+  await until('the copy', async () => ((await countInNeo4j()) > 0 ? true : undefined), copyMsMax).catch(
     (error: unknown) => {
       console.error([api, ...others].flatMap((one) => one.warnings().slice(-5)).join('\n'));
       throw error;
