@@ -3,11 +3,13 @@
 import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
 import { randomUUID } from 'node:crypto';
-import { exposition, metrics } from '../shared/metrics.ts';
+import { metrics } from '../shared/metrics.ts';
+import { refuseUnacceptable } from './acceptable.ts';
 import { authenticate } from './authenticate.ts';
 import { limitBodyTime } from './body-time.ts';
 import type { Context } from './context.ts';
 import { limitRequests } from './limit-requests.ts';
+import { createOpenApi } from './openapi.ts';
 import { notFound, problemHandler } from './problem-handler.ts';
 import { batchRoutes } from './routes/batches.ts';
 import { batchStreamRoutes } from './routes/batch-streams.ts';
@@ -29,6 +31,7 @@ const bodyMsMax = 15_000;
 
 export function createApp(context: Context): Express {
   const app = express();
+  const document = createOpenApi(context.registry, context.config.AUTH);
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('case sensitive routing', true);
@@ -42,14 +45,11 @@ export function createApp(context: Context): Express {
     closeWhenStopping(context.stopping),
     authenticate(context.config, context.keys),
     limitRequests(context.quota),
+    refuseUnacceptable(document),
   );
-  app.get('/metrics', async (_request, response) => {
-    const { contentType, body } = await exposition();
-    response.type(contentType).send(body);
-  });
   app.use(
     healthRoutes(context),
-    docsRoutes(context),
+    docsRoutes(document),
     jobRoutes(context),
     jobControlRoutes(context),
     jobEventRoutes(context),

@@ -57,7 +57,7 @@ async function readKey(request: Request, keys: Keys): Promise<StoredKey> {
   if (given === undefined) throw refuseKey('What came is no key: a character is wrong, missing or too many');
   const stored = await keys.find(given.id);
   if (stored === undefined || !timingSafeEqual(stored.hash, given.hash))
-    throw refuseKey('The key is not known, or was revoked');
+    throw refuseKey('The key is not known, was revoked or has expired');
   return stored;
 }
 

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import type { NewJob } from '../db/submissions.ts';
 import type { Kind, Registry } from '../models/registry.ts';
 import { limits, priorities, uuidTime } from '../shared/job.ts';
-import { boundedText, itemText, metadata, moment } from '../shared/text-schema.ts';
+import { boundedText, itemText, metadata, moment, userId } from '../shared/text-schema.ts';
 import { fingerprint } from './fingerprint.ts';
 import { invalidRequest, validate } from './validate.ts';
 import { jobWebhookSchema as webhookSchema, toWebhookRequest } from './webhook-request.ts';
@@ -23,7 +23,8 @@ const input = z
   .refine((value) => (value.text === undefined) !== (value.texts === undefined), {
     error: 'Needs either text or texts',
     params: { code: 'one_of' },
-  });
+  })
+  .meta({ oneOf: [{ required: ['text'] }, { required: ['texts'] }] });
 
 /** Everything but the two fields that depend on the kind: `model` and `options` are checked against the registry. */
 export const jobRequestSchema = z.strictObject({
@@ -31,7 +32,7 @@ export const jobRequestSchema = z.strictObject({
   input: input
     .optional()
     .describe('The texts; left out for kind profile, which reads what is stored about user_id'),
-  user_id: boundedText(1, limits.userIdCharactersMax).optional().describe('Whose texts these are'),
+  user_id: userId.optional().describe('Whose texts these are'),
   custom_id: boundedText(1, limits.customIdCharactersMax).optional().describe('Your own label'),
   metadata: metadata.default({}),
   tags: z.array(boundedText(1, limits.tagCharactersMax)).max(limits.tagsMax).default([]),

@@ -122,6 +122,30 @@ test('refuses a revoked key in every process within 5 s', async () => {
   assert.ok(tookMs < 5000, `it took ${tookMs} ms`);
 });
 
+test('refuses a key that has expired, and lists how long a key is good', async () => {
+  const key = createApiKey();
+  const stored = { id: key.id, tenantId, hash: key.hash, scopes };
+  await insertKey(system.owner, { ...stored, expiresAt: new Date(Date.now() + 1500) });
+  const status = async () => (await ask('/v1/jobs/job_1', { key: key.text })).status;
+  assert.is(await status(), 404);
+  await until('the refusal', async () => ((await status()) === 401 ? true : undefined), 10_000);
+  const made = keys(
+    'create',
+    '--tenant',
+    'brief',
+    '--scopes',
+    'jobs:read',
+    '--expires',
+    '2099-01-01T00:00:00Z',
+  );
+  assert.is(made.code, 0, made.err);
+  assert.match(keys('list', '--tenant', 'brief').out, /\tvalid until 2099-01-01T00:00:00.000Z$/);
+  assert.is(
+    keys('create', '--tenant', 'brief', '--scopes', 'jobs:read', '--expires', '2020-01-01T00:00:00Z').code,
+    1,
+  );
+});
+
 test('knows keys while Redis is away', async () => {
   if (!hasOwnRedis) return;
   const port = await freePort();

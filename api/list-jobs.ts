@@ -4,24 +4,17 @@ import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { asTenant } from '../db/client.ts';
 import { listJobPage } from '../db/job-pages.ts';
-import { formatJobId, jobStatuses, limits, parseJobId } from '../shared/job.ts';
+import { formatJobId, jobIdPattern, jobStatuses, limits, parseJobId } from '../shared/job.ts';
 import { tenantOf } from './authenticate.ts';
 import type { Context } from './context.ts';
+import { boundedText, userId } from '../shared/text-schema.ts';
 import { jobViewSchema, toJobView } from './job-view.ts';
 import { validate } from './validate.ts';
 
-const text = (max: number) =>
-  z
-    .string()
-    .min(1)
-    .max(max)
-    .refine((value) => !value.includes('\0') && value.isWellFormed(), {
-      error: 'Is no text that a job can have',
-    });
-
 const jobId = z
   .string()
-  .refine((id) => parseJobId(id) !== undefined, { error: 'Is no job id', params: { code: 'job_id' } });
+  .refine((id) => parseJobId(id) !== undefined, { error: 'Is no job id', params: { code: 'job_id' } })
+  .meta({ pattern: jobIdPattern.source });
 
 const moment = z.iso
   .datetime({ offset: true })
@@ -35,10 +28,10 @@ export const listQuerySchema = z
       .optional()
       .describe('Jobs newer than this one, next to it: the `first_id` of the page behind'),
     status: z.enum(jobStatuses).optional(),
-    kind: text(64).optional(),
-    user_id: text(limits.userIdCharactersMax).optional(),
-    tag: text(limits.tagCharactersMax).optional(),
-    custom_id: text(limits.customIdCharactersMax).optional(),
+    kind: boundedText(1, 64).optional(),
+    user_id: userId.optional(),
+    tag: boundedText(1, limits.tagCharactersMax).optional(),
+    custom_id: boundedText(1, limits.customIdCharactersMax).optional(),
     created_after: moment.optional().describe('Submitted then or later'),
     created_before: moment.optional().describe('Submitted before then'),
   })

@@ -2,7 +2,7 @@
 
 import type { RouteConfig } from '@asteasolutions/zod-to-openapi';
 import { z } from 'zod';
-import { limits } from '../shared/job.ts';
+import { jobIdPattern, limits } from '../shared/job.ts';
 import type { ProblemCode } from '../shared/problem.ts';
 import { erasureExample, erasureSchema } from './erasure-view.ts';
 import { resultViewSchema } from './job-view.ts';
@@ -32,7 +32,7 @@ const lookProblems: readonly ProblemCode[] = ['job_not_found', 'internal_error',
 
 const example = { kind: 'emotion', input: { text: 'I finally got the job, and I cannot stop smiling!' } };
 const exampleId = 'job_01990a6e-7c00-7000-8000-000000000001';
-const params = z.object({ id: z.string().meta({ example: exampleId }) });
+const params = z.object({ id: z.string().meta({ example: exampleId, pattern: jobIdPattern.source }) });
 
 interface Shapes {
   readonly job: z.ZodType;
@@ -214,6 +214,16 @@ function registerControl(registry: Paths, { job, answers }: Shapes): void {
   });
 }
 
+/** A message of an event stream, as a reader of server-sent events takes it apart. */
+export const streamedEventSchema = z
+  .object({
+    id: z.string().optional(),
+    event: z.string().optional(),
+    data: z.string().optional().describe('JSON'),
+    retry: z.int().optional(),
+  })
+  .meta({ id: 'StreamedEvent', description: 'One message of the stream' });
+
 const eventExample = `retry: 1000
 
 id: 1
@@ -225,6 +235,7 @@ data: {"type":"job.queued","sequence":1,"job_id":"${exampleId}","at":"2026-11-24
 function registerEvents(registry: Paths, { answers }: Shapes): void {
   const last = z
     .string()
+    .meta({ pattern: '^[0-9]{0,9}$' })
     .optional()
     .describe('The `id` of the last event that you have; an EventSource sends it');
   registry.registerPath({
@@ -237,13 +248,15 @@ function registerEvents(registry: Paths, { answers }: Shapes): void {
       'One event for each move of the job, from the first one on; `id` is its number in the job. The stream ends after `job.succeeded`, `job.failed`, `job.canceled` or `job.expired`, and when the job is erased. Cut off, go on where you were with `Last-Event-ID` or `?after=`. A comment each 15 seconds shows that the stream lives.',
     request: {
       params,
-      query: z.object({ after: z.int().min(0).optional().describe('As `Last-Event-ID`, which goes first') }),
+      query: z.object({
+        after: z.int().min(0).max(2_147_483_647).optional().describe('As `Last-Event-ID`, which goes first'),
+      }),
       headers: z.object({ 'Last-Event-ID': last }),
     },
     responses: {
       200: {
         description: 'The events',
-        content: { 'text/event-stream': { schema: z.string(), example: eventExample } },
+        content: { 'text/event-stream': { schema: streamedEventSchema, example: eventExample } },
       },
       204: { description: 'The job has ended and you have all of its events' },
       ...answers([...lookProblems, 'invalid_request', 'invalid_header']),

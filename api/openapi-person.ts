@@ -7,9 +7,10 @@ import type { ProblemCode } from '../shared/problem.ts';
 import { erasureExample, erasureSchema } from './erasure-view.ts';
 import { exportLineSchema } from './export-view.ts';
 import type { Paths } from './openapi-security.ts';
+import { personParams } from './openapi-users.ts';
 
 const problems: readonly ProblemCode[] = ['invalid_request', 'internal_error', 'ledger_unavailable'];
-const params = z.object({ user_id: z.string().meta({ example: 'ada' }) });
+const params = personParams;
 
 /** @param answers the problem answers of an operation, by their codes */
 export function registerPerson(

@@ -14,7 +14,19 @@ export type Paths = Pick<OpenAPIRegistry, 'registerPath'>;
 export function securePaths(
   registry: OpenAPIRegistry,
   answers: (codes: readonly ProblemCode[]) => RouteConfig['responses'],
+  auth: 'on' | 'off',
 ): Paths {
+  const everywhere = (route: RouteConfig): readonly ProblemCode[] => [
+    'not_acceptable',
+    'internal_error',
+    ...(route.path.includes('{') ? (['malformed_request'] as const) : []),
+  ];
+  if (auth === 'off') {
+    return {
+      registerPath: (route) =>
+        registry.registerPath({ ...route, responses: join(answers(everywhere(route)), route.responses) }),
+    };
+  }
   const key = registry.registerComponent('securitySchemes', 'key', {
     type: 'http',
     scheme: 'bearer',
@@ -24,8 +36,13 @@ export function securePaths(
   return {
     registerPath: (route) => {
       const need = needOf(route.method.toUpperCase(), route.path);
-      if (need === 'open') return registry.registerPath({ ...route, security: [] });
+      if (need === 'open') {
+        const responses = join(answers(everywhere(route)), route.responses);
+        return registry.registerPath({ ...route, security: [], responses });
+      }
       const codes: readonly ProblemCode[] = [
+        ...everywhere(route),
+        'ledger_unavailable',
         'unauthenticated',
         'invalid_key',
         'insufficient_scope',
@@ -37,8 +54,24 @@ export function securePaths(
         ...route,
         description: [route.description, ...scope].filter((part) => part !== undefined).join('\n\n'),
         security: [{ [key.name]: scopes }],
-        responses: { ...answers(codes), ...route.responses },
+        responses: join(answers(codes), route.responses),
       });
     },
   };
+}
+
+/** The answers of both; of a status that both have, the second, with what the first has to tell besides. */
+function join(first: RouteConfig['responses'], second: RouteConfig['responses']): RouteConfig['responses'] {
+  const joined = { ...first, ...second };
+  for (const [status, told] of Object.entries(first)) {
+    const own = second[status];
+    if (own === undefined || '$ref' in own || '$ref' in told) continue;
+    const more = (told.description ?? '').split('; ').filter((part) => !own.description?.includes(part));
+    joined[status] = {
+      ...own,
+      description: [own.description, ...more].join('; '),
+      content: { ...told.content, ...own.content },
+    };
+  }
+  return joined;
 }

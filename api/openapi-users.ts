@@ -8,6 +8,7 @@ import { trajectorySchema } from '../models/analytics/trajectory.ts';
 import type { ProblemCode } from '../shared/problem.ts';
 import { edgeSchema } from './edge-view.ts';
 import { historyEntrySchema } from './history.ts';
+import { userId } from '../shared/text-schema.ts';
 import type { Paths } from './openapi-security.ts';
 import { analyzeBody, batchBody, extractBody, generateBody } from './routes/compat.ts';
 import { bounds, emotionsQuery, key, version, whatIfBody } from './routes/users.ts';
@@ -21,6 +22,8 @@ const profileView = z.object({
   created_at: z.string(),
   profile: profileSchema,
 });
+const cause = key.meta({ example: 'concept:rain' });
+const effect = key.meta({ example: 'concept:mud' });
 const open = z.looseObject({ user_id: z.string() });
 
 /** A GET under `/v1/users/{user_id}`: path, what it shows, what it takes, what it gives. */
@@ -50,7 +53,7 @@ const questions: readonly (readonly [
   [
     '/profile/diff',
     'What changed between two versions of the profile',
-    z.object({ from: version, to: version }),
+    z.object({ from: version.meta({ example: 1 }), to: version.meta({ example: 2 }) }),
     z.object({ user_id: z.string(), from: z.int(), to: z.int(), diff: profileDiffSchema }),
   ],
   [
@@ -62,19 +65,19 @@ const questions: readonly (readonly [
   [
     '/graph/paths',
     'The strongest ways from a cause to an effect, or the shortest one',
-    z.object({ ...bounds, from: key, to: key, shortest: z.enum(['true', 'false']).optional() }),
+    z.object({ ...bounds, from: cause, to: effect, shortest: z.enum(['true', 'false']).optional() }),
     open.extend({ paths: z.array(path) }),
   ],
   [
     '/graph/search',
     'Nodes by a part of their name',
-    z.object({ q: key, limit: bounds.limit }),
+    z.object({ q: key.meta({ example: 'rain' }), limit: bounds.limit }),
     open.extend({ nodes: z.array(node) }),
   ],
   [
     '/graph/neighbours',
     'What is joined to a node',
-    z.object({ ...bounds, node: key }),
+    z.object({ ...bounds, node: cause }),
     open.extend({ neighbours: z.array(z.object({ node, direction: z.enum(['in', 'out']), edge })) }),
   ],
   ['/graph/stats', 'Sizes of the graph', z.object({}), open],
@@ -82,12 +85,14 @@ const questions: readonly (readonly [
   ['/graph/contradictions', 'Causal circles', z.object({}), open],
 ];
 
+export const personParams = z.object({ user_id: userId.meta({ example: 'ada' }) });
+
 /** @param answers the problem answers of an operation, by their codes */
 export function registerUsers(
   paths: Paths,
   answers: (codes: readonly ProblemCode[]) => RouteConfig['responses'],
 ): void {
-  const params = z.object({ user_id: z.string() });
+  const params = personParams;
   const ok = (schema: z.ZodType, description: string) => ({
     description,
     content: { 'application/json': { schema } },
@@ -146,19 +151,25 @@ function registerFormer(
   answers: (codes: readonly ProblemCode[]) => RouteConfig['responses'],
 ): void {
   const ok = (description: string) => ({ description, content: { 'application/json': { schema: open } } });
-  const posts: readonly (readonly [path: string, summary: string, body: z.ZodType])[] = [
-    ['/api/emotions/analyze', 'Emotions of a text', analyzeBody],
-    ['/api/emotions/batch', 'Emotions of several texts', batchBody],
-    ['/api/reasoning/extract', 'Causes, effects and counterfactuals of a text', extractBody],
-    ['/api/profile/generate', 'Make a profile', generateBody],
+  const text = 'I was late because the bus broke down.';
+  const posts: readonly (readonly [path: string, summary: string, body: z.ZodType, example: object])[] = [
+    ['/api/emotions/analyze', 'Emotions of a text', analyzeBody, { user_id: 'ada', text }],
+    ['/api/emotions/batch', 'Emotions of several texts', batchBody, { user_id: 'ada', texts: [text] }],
+    [
+      '/api/reasoning/extract',
+      'Causes, effects and counterfactuals of a text',
+      extractBody,
+      { user_id: 'ada', text },
+    ],
+    ['/api/profile/generate', 'Make a profile', generateBody, { user_id: 'ada', time_window_days: 30 }],
   ];
-  for (const [place, summary, schema] of posts) {
+  for (const [place, summary, schema, example] of posts) {
     paths.registerPath({
       method: 'post',
       path: place,
       tags: ['Former paths'],
       summary,
-      request: { body: { required: true, content: { 'application/json': { schema } } } },
+      request: { body: { required: true, content: { 'application/json': { schema, example } } } },
       responses: {
         200: ok('The result'),
         202: {
@@ -180,7 +191,7 @@ function registerFormer(
       path: place,
       tags: ['Former paths'],
       summary,
-      request: { params: z.object({ user_id: z.string() }) },
+      request: { params: personParams },
       responses: {
         200: ok(summary),
         ...answers(['invalid_request', 'internal_error', 'ledger_unavailable', ...codes]),

@@ -43,8 +43,14 @@ const problemSchema = z.object({
     .describe('With `job_failed`: what the job failed with'),
 });
 
-/** @returns the document, ready to be sent as JSON. */
-export function createOpenApi(models: Registry): ReturnType<OpenApiGeneratorV31['generateDocument']> {
+/**
+ * @param auth as the server runs: with `off` no operation asks for a key
+ * @returns the document, ready to be sent as JSON.
+ */
+export function createOpenApi(
+  models: Registry,
+  auth: 'on' | 'off' = 'on',
+): ReturnType<OpenApiGeneratorV31['generateDocument']> {
   const registry = new OpenAPIRegistry();
   const problem = problemSchema.meta({ id: 'Problem' });
   const job = withOutputs(models).meta({ id: 'Job' });
@@ -63,8 +69,8 @@ export function createOpenApi(models: Registry): ReturnType<OpenApiGeneratorV31[
       ]),
     );
 
-  const paths = securePaths(registry, answers);
-  registerJobs(paths, { job, request: jobRequestSchema.meta({ id: 'JobRequest' }), answers });
+  const paths = securePaths(registry, answers, auth);
+  registerJobs(paths, { job, request: withKinds(models).meta({ id: 'JobRequest' }), answers });
   registerBatches(paths, answers);
   registerFiles(paths, answers);
   registerOpenai(paths);
@@ -85,6 +91,25 @@ export function createOpenApi(models: Registry): ReturnType<OpenApiGeneratorV31[
     },
     servers: [{ url: '/' }],
   });
+}
+
+/** What may be asked for, kind by kind: each has its own options, and reads texts or a person. */
+function withKinds(models: Registry) {
+  const { input, user_id: userId } = jobRequestSchema.shape;
+  const requests = models.kinds.map(({ kind, input: reads, optionsSchema }) => {
+    const versions = models.models.filter((model) => model.kind === kind).map(({ version }) => version);
+    const common = jobRequestSchema.omit({ input: true }).extend({
+      kind: z.literal(kind),
+      model: z.enum([kind, `${kind}@stable`, ...versions.map((version) => `${kind}@${version}`)]).optional(),
+      options: optionsSchema.optional(),
+    });
+    const whole =
+      reads === 'texts'
+        ? common.extend({ input: input.unwrap() })
+        : common.extend({ user_id: userId.unwrap() });
+    return whole.meta({ id: `${capitalize(kind)}Request` });
+  });
+  return z.union(requests);
 }
 
 /** The job as clients get it, with the output that each kind promises. */

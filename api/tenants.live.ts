@@ -2,8 +2,10 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { v7 } from 'uuid';
 import { z } from 'zod';
 import { openBatch } from '../db/batch-intake.ts';
+import { requestErasure } from '../db/erase-person.ts';
 import { insertFile, sealFile } from '../db/files.ts';
 import { ensureTenant, insertKey } from '../db/keys.ts';
 import { insertJobs } from '../db/submissions.ts';
@@ -70,6 +72,7 @@ const job = newJob({
 });
 await insertJobs(system.owner, [job]);
 await storePerson(owner.tenantId, job.id);
+const erasureId = await requestErasure(system.owner, { tenantId: owner.tenantId, userId: canary });
 
 const batchId = v7();
 const fileId = v7();
@@ -146,12 +149,13 @@ const queries: Readonly<Record<string, string>> = {
 };
 
 function place(path: string, user: string): string {
-  const ids = { batches: formatBatchId(batchId), files: formatFileId(fileId) };
-  const id = path.includes('/batches/')
-    ? ids.batches
-    : path.includes('/files/')
-      ? ids.files
-      : formatJobId(job.id);
+  const places: Readonly<Record<string, string>> = {
+    batches: formatBatchId(batchId),
+    files: formatFileId(fileId),
+    erasures: `era_${erasureId}`,
+  };
+  const room = /^\/(?:openai\/)?v1\/(\w+)\//.exec(path)?.[1] ?? '';
+  const id = places[room] ?? formatJobId(job.id);
   const filled = path.replace('{user_id}', user).replace('{id}', id);
   return filled + (queries[path] ?? '');
 }
@@ -200,7 +204,9 @@ test('a person of another tenant is as unknown as one who never was', async () =
     const never = await asked('never-seen', stranger.key);
     assert.not.match(there.text, path.includes('/search') ? `${canary} a` : canary, `${method} ${path}`);
     const plain = (text: string) =>
-      text.replaceAll(/never-seen|shared-user/g, 'user').replace(/"request_id":"[^"]+"/, '');
+      text
+        .replaceAll(/never-seen|shared-user/g, 'user')
+        .replaceAll(/"(request_id|\w+_at)":"[^"]+"|era_[\w-]+/g, '');
     assert.equal([there.status, plain(there.text)], [never.status, plain(never.text)], `${method} ${path}`);
     if (operation !== undefined && !path.includes('profile')) {
       const own = await asked(userId, owner.key);

@@ -231,13 +231,14 @@ test('answers 405 with the methods that are allowed, and 404 where nothing is', 
     ['POST', '/emotions', 'GET'],
     ['DELETE', '/graph', 'GET'],
     ['PUT', '/profile', 'GET'],
+    ['GET', '', 'DELETE'],
     ['GET', '/graph/what-if', 'POST'],
   ] as const) {
     const response = await ask('thinker', path, { method });
     assert.match(response.headers.get('allow') ?? '', allow);
     assert.is((await problemOf(response))[1], 'method_not_allowed', path);
   }
-  for (const path of ['', '/graph/nothing', '/Graph', '/emotions/1'] as const)
+  for (const path of ['/nothing', '/graph/nothing', '/Graph', '/emotions/1'] as const)
     assert.equal(await problemOf(await ask('thinker', path)), [404, 'not_found', []], path);
 });
 

@@ -13,7 +13,7 @@ import { dropBatch, type NewBatch, openBatch, sealBatch } from './batch-intake.t
 import { createLineRecorder } from './batch-recorder.ts';
 import { createPool, inTransaction } from './client.ts';
 import { eraseJob } from './erase-job.ts';
-import { eraseUserFromFiles, getFileChunk, insertFile, insertFileChunk, sealFile } from './files.ts';
+import { eraseUserFromNextFile, getFileChunk, insertFile, insertFileChunk, sealFile } from './files.ts';
 
 const system = await createLiveSystem();
 const pool = createPool(system.databaseUrl, { role: 'worker', max: 4 });
@@ -172,7 +172,8 @@ test('takes the lines of a person out of files, however they are written, and le
   for (let at = 0; at < content.length; at += size)
     await insertFileChunk(pool, { tenantId, id }, at / size, content.subarray(at, at + size));
   await sealFile(pool, { tenantId, id }, { bytes: content.length, lines: 6, sha256: '00' });
-  assert.is(await eraseUserFromFiles(pool, tenantId, 'eve'), 3);
+  const eve = { tenantId, userId: 'eve' };
+  assert.is(await inTransaction(pool, (tx) => eraseUserFromNextFile(tx, { ...eve, after: null })), id);
   const wanted = `${kept.join('\n')}\n`;
   let left = '';
   for (let index = 0; ; index++) {
@@ -185,7 +186,7 @@ test('takes the lines of a person out of files, however they are written, and le
     await ask(`SELECT line_count, encode(sha256, 'hex') AS sha256 FROM files WHERE id = $1`, [id]),
     [{ line_count: 3, sha256: createHash('sha256').update(wanted).digest('hex') }],
   );
-  assert.is(await eraseUserFromFiles(pool, tenantId, 'eve'), 0);
+  assert.is(await inTransaction(pool, (tx) => eraseUserFromNextFile(tx, { ...eve, after: id })), undefined);
 });
 
 test.run();

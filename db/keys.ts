@@ -21,12 +21,12 @@ const keyRow = z.object({
   scopes: z.array(z.enum(scopes)),
 });
 
-/** The key of that id, or undefined if there is none or it was revoked. */
+/** The key of that id, or undefined if there is none, it was revoked or has expired. */
 export async function getKey(tx: Tx, id: string): Promise<StoredKey | undefined> {
   const { rows } = await tx.query({
     name: 'get_key',
     text: `SELECT k.tenant_id AS "tenantId", t.tier, k.hash, k.scopes FROM api_keys k JOIN tenants t ON t.id = k.tenant_id
-      WHERE k.id = $1 AND k.revoked_at IS NULL`,
+      WHERE k.id = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())`,
     values: [id],
   });
   return z.array(keyRow).parse(rows)[0];
@@ -53,14 +53,14 @@ export async function insertKey(
     readonly tenantId: string;
     readonly hash: Buffer;
     readonly scopes: readonly Scope[];
+    /** From then on it is refused; for ever good if left out. */
+    readonly expiresAt?: Date | undefined;
   },
 ): Promise<void> {
-  await tx.query('INSERT INTO api_keys (id, tenant_id, hash, scopes) VALUES ($1, $2, $3, $4)', [
-    key.id,
-    key.tenantId,
-    key.hash,
-    key.scopes,
-  ]);
+  await tx.query(
+    'INSERT INTO api_keys (id, tenant_id, hash, scopes, expires_at) VALUES ($1, $2, $3, $4, $5)',
+    [key.id, key.tenantId, key.hash, key.scopes, key.expiresAt ?? null],
+  );
 }
 
 const listedKey = z.object({
@@ -70,6 +70,7 @@ const listedKey = z.object({
   scopes: z.array(z.string()),
   createdAt: z.date(),
   revokedAt: z.date().nullable(),
+  expiresAt: z.date().nullable(),
 });
 
 /** A key as an operator sees it. */
@@ -78,7 +79,7 @@ export type ListedKey = z.output<typeof listedKey>;
 /** The keys of one tenant, or of all, oldest first. Needs the owner's rights. */
 export async function listKeys(tx: Tx, tenant: string | undefined): Promise<ListedKey[]> {
   const { rows } = await tx.query(
-    `SELECT k.id, t.name AS tenant, t.tier, k.scopes, k.created_at AS "createdAt", k.revoked_at AS "revokedAt"
+    `SELECT k.id, t.name AS tenant, t.tier, k.scopes, k.created_at AS "createdAt", k.revoked_at AS "revokedAt", k.expires_at AS "expiresAt"
       FROM api_keys k JOIN tenants t ON t.id = k.tenant_id
       WHERE $1::text IS NULL OR t.name = $1 ORDER BY t.name, k.created_at, k.id`,
     [tenant ?? null],

@@ -35,7 +35,6 @@ export const apiKeys = pgTable('api_keys', {
   createdAt: moment('created_at').notNull(),
   revokedAt: moment('revoked_at'),
   expiresAt: moment('expires_at'),
-  lastUsedAt: moment('last_used_at'),
 });
 
 export const jobs = pgTable(

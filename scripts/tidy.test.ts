@@ -59,6 +59,7 @@ const liveTestsMayImport = [
   'scripts/live-system.ts',
   'scripts/live-receiver.ts',
   'scripts/canary.ts',
+  'scripts/contract.ts',
   'scripts/guarded-process.ts',
   'scripts/free-port.ts',
   'scripts/embedded-neo4j.ts',

@@ -79,7 +79,8 @@ export function formatJobId(uuid: string): string {
   return `job_${uuid}`;
 }
 
-const jobIdPattern = /^job_([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})$/;
+/** What a job id looks like. */
+export const jobIdPattern = /^job_([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})$/;
 
 /** The UUID inside a job id, or undefined if `id` is none. */
 export function parseJobId(id: string): string | undefined {

@@ -33,7 +33,7 @@ export const problemCatalogue = {
   input_not_stored: { status: 409, title: 'The texts of the job are gone', retryable: false },
   result_expired: { status: 410, title: 'The result is gone', retryable: false },
   method_not_allowed: { status: 405, title: 'The method is not allowed here', retryable: false },
-  not_acceptable: { status: 406, title: 'Only application/json can be answered', retryable: false },
+  not_acceptable: { status: 406, title: 'No format that can be answered is accepted', retryable: false },
   payload_too_large: { status: 413, title: 'The body is too large', retryable: false },
   unsupported_media_type: { status: 415, title: 'The body must be application/json', retryable: false },
   unsupported_encoding: { status: 415, title: 'The body must not be compressed', retryable: false },

@@ -13,6 +13,7 @@ import { hangUp, recordAndWait } from '../await-job.ts';
 import type { Context } from '../context.ts';
 import { toEdgeView } from '../edge-view.ts';
 import { showHistory } from '../history.ts';
+import { itemText, userId } from '../../shared/text-schema.ts';
 import { toNewJob } from '../job-request.ts';
 import type { JobView } from '../job-view.ts';
 import { refuseMethod } from '../problem-handler.ts';
@@ -24,22 +25,22 @@ import { findProfile, readPerson, toProfileView } from './users.ts';
 const waitSeconds = 10;
 
 export const analyzeBody = z.looseObject({
-  user_id: z.string(),
-  text: z.string(),
+  user_id: userId,
+  text: itemText,
   context: z.enum(['message', 'post', 'comment', 'review']).default('message'),
 });
 export const batchBody = z.looseObject({
-  user_id: z.string(),
-  texts: z.array(z.string()).min(1).max(limits.itemsMax),
+  user_id: userId,
+  texts: z.array(itemText).min(1).max(limits.itemsMax),
 });
 export const extractBody = z.looseObject({
-  user_id: z.string(),
-  text: z.string(),
+  user_id: userId,
+  text: itemText,
   extract_causal: z.boolean().default(true),
   extract_counterfactual: z.boolean().default(true),
 });
 export const generateBody = z.looseObject({
-  user_id: z.string(),
+  user_id: userId,
   include_emotions: z.boolean().default(true),
   include_reasoning: z.boolean().default(true),
   include_knowledge_graph: z.boolean().default(true),

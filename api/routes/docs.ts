@@ -1,11 +1,10 @@
 // The OpenAPI document and a page to read it, served from disk: nothing is fetched from anywhere else.
 
-import express, { Router } from 'express';
+import express, { type RequestHandler, Router } from 'express';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { problemCatalogue } from '../../shared/problem.ts';
-import type { Context } from '../context.ts';
-import { createOpenApi } from '../openapi.ts';
+import { refuseMethod } from '../problem-handler.ts';
 
 // Everything the page loads is under /docs; the inline part is the one line of script that starts Swagger UI.
 const pagePolicy =
@@ -30,21 +29,24 @@ const page = `<!doctype html>
 const script =
   "SwaggerUIBundle({ url: '/openapi.json', dom_id: '#swagger-ui', deepLinking: true, validatorUrl: null, tryItOutEnabled: true });\n";
 
-export function docsRoutes(context: Context): Router {
+/** @param document what `/openapi.json` is */
+export function docsRoutes(document: object): Router {
   const router = Router({ caseSensitive: true });
-  const document = createOpenApi(context.registry);
   const assets = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
-  router.get('/openapi.json', (_request, response) => {
+  const get = (path: string, answer: RequestHandler): void => {
+    router.route(path).get(answer).all(refuseMethod('GET'));
+  };
+  get('/openapi.json', (_request, response) => {
     response.json(document);
   });
-  router.get('/docs', (_request, response) => {
+  get('/docs', (_request, response) => {
     response.setHeader('Content-Security-Policy', pagePolicy);
     response.type('html').send(page);
   });
-  router.get('/docs/start.js', (_request, response) => {
+  get('/docs/start.js', (_request, response) => {
     response.type('js').send(script);
   });
-  router.get('/docs/problems', (_request, response) => {
+  get('/docs/problems', (_request, response) => {
     response.type('html').send(problemsPage());
   });
   router.use('/docs/assets', express.static(assets, { index: false, maxAge: '1d' }));

@@ -1,24 +1,35 @@
-// Whether the process lives, whether it can accept jobs, and how each part of the system is.
+// Whether the process lives, whether it can accept jobs, how each part of the system is, and its metrics.
 
-import { Router } from 'express';
+import { type RequestHandler, Router } from 'express';
 import { isMigrated } from '../../db/migrate.ts';
 import { listProcesses } from '../../db/processes.ts';
+import { exposition } from '../../shared/metrics.ts';
 import type { Context } from '../context.ts';
+import { refuseMethod } from '../problem-handler.ts';
 
 export function healthRoutes(context: Context): Router {
   const router = Router({ caseSensitive: true });
   // Live depends on no other server: a restart of ours would not bring theirs back.
-  router.get('/health/live', (_request, response) => {
+  const get = (path: string | string[], answer: RequestHandler): void => {
+    router.route(path).get(answer).all(refuseMethod('GET'));
+  };
+  get('/health/live', (_request, response) => {
     response.json({ status: 'ok' });
   });
-  router.get(['/health', '/health/ready'], async (_request, response) => {
+  get('/metrics', async (_request, response) => {
+    const { contentType, body } = await exposition();
+    response.type(contentType).send(body);
+  });
+  get(['/health', '/health/ready'], async (_request, response) => {
     const ledger = await checkLedger(context);
     const ready = ledger.status === 'ok' && !context.stopping.aborted;
+    if (!ready) response.setHeader('Retry-After', '2');
     response.status(ready ? 200 : 503).json({ status: ready ? 'ok' : 'unavailable', checks: { ledger } });
   });
-  router.get('/health/detailed', async (_request, response) => {
+  get('/health/detailed', async (_request, response) => {
     const ledger = await checkLedger(context);
     const processes = ledger.status === 'ok' ? await listProcesses(context.system) : [];
+    if (ledger.status !== 'ok') response.setHeader('Retry-After', '2');
     response.status(ledger.status === 'ok' ? 200 : 503).json({
       status: ledger.status === 'ok' ? 'ok' : 'unavailable',
       checks: {

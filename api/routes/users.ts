@@ -8,12 +8,13 @@ import { getProfile, type PersonName, type ProfileRow } from '../../db/users.ts'
 import * as measures from '../../models/analytics/graph-measures.ts';
 import { profileSchema } from '../../models/analytics/profile.ts';
 import { diffProfiles } from '../../models/analytics/profile-diff.ts';
-import { limits, parseJobId } from '../../shared/job.ts';
+import { jobIdPattern, limits, parseJobId } from '../../shared/job.ts';
 import { ProblemError } from '../../shared/problem.ts';
 import { tenantOf } from '../authenticate.ts';
 import type { Context } from '../context.ts';
 import { toEdgeView } from '../edge-view.ts';
 import { showHistory } from '../history.ts';
+import { boundedText } from '../../shared/text-schema.ts';
 import { refuseMethod } from '../problem-handler.ts';
 import { parseJson, readBody } from '../read-json.ts';
 import { invalidRequest, validate } from '../validate.ts';
@@ -62,13 +63,16 @@ function isStorable(text: string): boolean {
   return !text.includes('\0') && text.isWellFormed();
 }
 
-const place = z.string().transform((value, ctx) => {
-  const [, job = '', item] = /^([^:]+):(\d{1,4})$/.exec(value) ?? [];
-  const jobId = parseJobId(job);
-  if (jobId !== undefined) return { jobId, itemIndex: Number(item) };
-  ctx.addIssue({ code: 'custom', message: 'Is <job_id>:<item_index> of the last entry you have' });
-  return z.NEVER;
-});
+const place = z
+  .string()
+  .meta({ pattern: jobIdPattern.source.replace('$', ':[0-9]{1,4}$') })
+  .transform((value, ctx) => {
+    const [, job = '', item] = /^([^:]+):(\d{1,4})$/.exec(value) ?? [];
+    const jobId = parseJobId(job);
+    if (jobId !== undefined) return { jobId, itemIndex: Number(item) };
+    ctx.addIssue({ code: 'custom', message: 'Is <job_id>:<item_index> of the last entry you have' });
+    return z.NEVER;
+  });
 const moment = z.iso.datetime({ offset: true }).transform((value) => new Date(value));
 export const emotionsQuery = z.strictObject({
   from: moment.optional(),
@@ -137,11 +141,8 @@ export function toProfileView(row: ProfileRow) {
 const strength = z.coerce.number().min(0).max(1);
 const depth = z.coerce.number().int().min(1).max(graphBounds.depthMax);
 const rows = z.coerce.number().int().min(1).max(graphBounds.limitMax);
-export const key = z
-  .string()
-  .min(1)
-  .max(graphBounds.textMax)
-  .refine(isStorable, { error: 'Has NUL or ill-formed Unicode', params: { code: 'invalid_value' } });
+// A character may be two units of UTF-16, of which a question takes `textMax`.
+export const key = boundedText(1, graphBounds.textMax / 2);
 export const bounds = { depth: depth.optional(), min_strength: strength.optional(), limit: rows.optional() };
 
 /** The bounds that every graph question takes, from its query string. */

@@ -42,6 +42,4 @@ CREATE POLICY reader ON erasures FOR SELECT TO soma_reader
 -- Clients write what they like into an idempotency key, so what is stored is its hash.
 UPDATE idempotency_keys SET key = encode(sha256(convert_to(key, 'UTF8')), 'hex');
 --> statement-breakpoint
-ALTER TABLE api_keys ADD COLUMN expires_at timestamptz, ADD COLUMN last_used_at timestamptz;
---> statement-breakpoint
-GRANT UPDATE (last_used_at) ON api_keys TO soma_intake;
+ALTER TABLE api_keys ADD COLUMN expires_at timestamptz;

@@ -57,7 +57,7 @@ export const trajectorySchema = z.object({
   trend_slope: number
     .nullable()
     .describe('Valence per day, by least squares over the real times; null as trend'),
-  trend_slope_interval: z.tuple([number, number]).nullable().describe('Its 95 % confidence interval'),
+  trend_slope_interval: z.array(number).length(2).nullable().describe('Its 95 % confidence interval'),
   volatility: number
     .nullable()
     .describe(

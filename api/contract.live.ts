@@ -1,0 +1,219 @@
+// Every operation of the published document against every way in which any operation can go wrong: what comes back is
+// documented, in status, headers, format, body and code. New operations are walked as soon as they are in the document.
+
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { gzipSync } from 'node:zlib';
+import { ensureTenant, insertKey } from '../db/keys.ts';
+import { type Operation, readContract } from '../scripts/contract.ts';
+import { freePort } from '../scripts/free-port.ts';
+import { createLiveSystem } from '../scripts/live-system.ts';
+import { createApiKey, type Scope, scopes } from '../shared/api-key.ts';
+import type { Tier } from '../shared/tenant.ts';
+
+const bodyBytesMax = 4096;
+const system = await createLiveSystem({ AUTH: 'on', BODY_BYTES_MAX: String(bodyBytesMax) });
+const dead = { DATABASE_URL: `postgres://nobody@127.0.0.1:${await freePort()}/nowhere` };
+const [api, lonely] = await Promise.all([system.start('api'), system.start('api', { ...dead, AUTH: 'off' })]);
+test.after(() => system.close());
+
+const contract = readContract(await (await fetch(`${api.address}/openapi.json`)).json());
+const { operations } = contract;
+const published = await (await fetch(`${lonely.address}/openapi.json`)).json();
+
+async function makeKey(tenant: string, tier: Tier, allowed: readonly Scope[]): Promise<string> {
+  const tenantId = await ensureTenant(system.owner, tenant, tier);
+  const key = createApiKey();
+  await insertKey(system.owner, { id: key.id, tenantId, hash: key.hash, scopes: allowed });
+  return key.text;
+}
+
+/** A tenant of 300 requests a minute for each way of asking. */
+const newKey = (() => {
+  let tenants = 0;
+  return () => makeKey(`premium-${++tenants}`, 'premium', scopes);
+})();
+
+interface Wish {
+  readonly key?: string;
+  readonly path?: string;
+  readonly method?: string;
+  readonly headers?: Record<string, string>;
+  readonly body?: string | Buffer;
+  readonly address?: string;
+}
+
+/** The path with the examples of its parameters, and the query that is required. */
+function placeOf(
+  operation: Operation,
+  given: (name: string) => string | undefined = () => undefined,
+): string {
+  const exampleOf = (name: string): string => {
+    const parameter = operation.parameters.find((one) => one.name === name);
+    const example = given(name) ?? parameter?.example ?? parameter?.schema.example;
+    assert.ok(example !== undefined, `${operation.method} ${operation.path}: ${name} has no example`);
+    return typeof example === 'string' ? example : JSON.stringify(example);
+  };
+  const path = operation.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => exampleOf(name));
+  const required = operation.parameters.filter((one) => one.in === 'query' && one.required);
+  const query = new URLSearchParams(Object.fromEntries(required.map(({ name }) => [name, exampleOf(name)])));
+  return required.length === 0 ? path : `${path}?${query.toString()}`;
+}
+
+/** The first format of the body, and its example. */
+function bodyOf(operation: Operation): { type: string; example: string } | undefined {
+  const [first] = Object.entries(operation.requestBody?.content ?? {});
+  if (first === undefined) return undefined;
+  const [type, { example }] = first;
+  assert.ok(example !== undefined, `${operation.method} ${operation.path} has no example of its body`);
+  return { type, example: typeof example === 'string' ? example : JSON.stringify(example) };
+}
+
+/** Sends what the operation's examples say, but for the wish. */
+function send(operation: Operation, wish: Wish = {}): Promise<Response> {
+  const body = bodyOf(operation);
+  return fetch((wish.address ?? api.address) + (wish.path ?? placeOf(operation)), {
+    method: wish.method ?? operation.method,
+    headers: {
+      ...(wish.key === undefined ? {} : { authorization: `Bearer ${wish.key}` }),
+      ...(body === undefined ? {} : { 'content-type': body.type }),
+      ...wish.headers,
+    },
+    ...(body === undefined ? {} : { body: wish.body ?? body.example }),
+    signal: AbortSignal.timeout(30_000),
+  });
+}
+
+/** Asks each operation, checks the answer against the document, and tells of all faults together. */
+async function walk(
+  chosen: readonly Operation[],
+  ask: (operation: Operation) => Promise<Response>,
+  status?: number,
+  held = contract,
+): Promise<void> {
+  // Side by side: the former paths wait ten seconds for a worker that is not there.
+  const faults = await Promise.all(
+    chosen.map(async (operation) => {
+      const response = await ask(operation);
+      const found = [...(await held.check(operation, response))];
+      if (status !== undefined && response.status !== status)
+        found.push(`${response.status} is not ${status}`);
+      return found.map((fault) => `${operation.method} ${operation.path}: ${fault}`);
+    }),
+  );
+  assert.ok(chosen.length > 0);
+  assert.is(faults.flat().join('\n'), '');
+}
+
+const keyed = operations.filter(({ security }) => security.length > 0);
+const scoped = keyed.filter(({ security }) => Object.values(security[0] ?? {})[0]?.length === 1);
+const answers = (status: number) => operations.filter(({ responses }) => String(status) in responses);
+const withBody = operations.filter(({ requestBody }) => requestBody !== undefined);
+
+test('answers 401 without a key, and with one that is none', async () => {
+  await walk(keyed, (operation) => send(operation), 401);
+  await walk(keyed, (operation) => send(operation, { key: 'soma_live_x' }), 401);
+});
+
+test('answers 403 to a key that lacks the scope', async () => {
+  for (const scope of scopes) {
+    const ofScope = scoped.filter(({ security }) => Object.values(security[0] ?? {})[0]?.[0] === scope);
+    const key = await makeKey(
+      `without-${scope}`,
+      'premium',
+      scopes.filter((one) => one !== scope),
+    );
+    if (ofScope.length > 0) await walk(ofScope, (operation) => send(operation, { key }), 403);
+  }
+});
+
+test('answers 429 to a tenant that has used up its requests', async () => {
+  const key = await makeKey('spent', 'free', scopes);
+  const [first] = keyed;
+  assert.ok(first);
+  for (let asked = 0; asked < 10; asked++) await (await send(first, { key, path: '/v1/nowhere' })).text();
+  await walk(keyed, (operation) => send(operation, { key }), 429);
+});
+
+test('answers what is documented to its own examples', async () => {
+  const key = await newKey();
+  await walk(operations, (operation) => send(operation, { key }));
+});
+
+test('answers what is documented to ids that are none, paths that are not text and parameters that are unknown', async () => {
+  const key = await newKey();
+  const withId = operations.filter(({ path }) => path.includes('{'));
+  await walk(withId, (operation) => send(operation, { key, path: placeOf(operation, () => 'x%00') }));
+  await walk(withId, (operation) => send(operation, { key, path: placeOf(operation, () => '%ff') }), 400);
+  const unknown = (operation: Operation) => {
+    const place = placeOf(operation);
+    return `${place}${place.includes('?') ? '&' : '?'}nonsense=1`;
+  };
+  await walk(operations, (operation) => send(operation, { key, path: unknown(operation) }));
+});
+
+test('answers 405 with Allow to every other method of every path, and 404 elsewhere', async () => {
+  const key = await newKey();
+  const faults: string[] = [];
+  for (const path of new Set(operations.map((operation) => operation.path))) {
+    const ofPath = operations.filter((operation) => operation.path === path);
+    const allowed = ofPath.map(({ method }) => method);
+    const [first] = ofPath;
+    const others = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].filter((method) => !allowed.includes(method));
+    for (const method of others) {
+      if (first === undefined) continue;
+      const response = await fetch(api.address + placeOf(first), {
+        method,
+        headers: { authorization: `Bearer ${key}` },
+      });
+      const allow = (response.headers.get('allow') ?? '').split(', ').toSorted();
+      if (response.status !== 405 || allow.join() !== allowed.toSorted().join())
+        faults.push(`${method} ${path}: ${response.status}, Allow: ${allow.join(', ')}`);
+    }
+  }
+  assert.is(faults.join('\n'), '');
+  for (const path of ['/nowhere', '/v1/nowhere', '/v1/jobs/x/y/z', '/docs/x']) {
+    const response = await fetch(api.address + path, { headers: { authorization: `Bearer ${key}` } });
+    assert.equal(
+      [response.status, response.headers.get('content-type')?.split(';')[0]],
+      [404, 'application/problem+json'],
+    );
+  }
+});
+
+test('answers 406 to a client that takes no format of the operation, before it does anything', async () => {
+  const key = await newKey();
+  const strict = answers(406).filter(
+    ({ path, responses }) =>
+      !path.startsWith('/api/') &&
+      !path.startsWith('/openai/') &&
+      Object.entries(responses).some(
+        ([status, { content }]) => status.startsWith('2') && Object.keys(content).length > 0,
+      ),
+  );
+  await walk(strict, (operation) => send(operation, { key, headers: { accept: 'image/png' } }), 406);
+});
+
+test('answers 400, 413, 415 and 422 to bodies that are broken, large, foreign and wrong', async () => {
+  const key = await newKey();
+  const json = withBody.filter((operation) => bodyOf(operation)?.type === 'application/json');
+  await walk(json, (operation) => send(operation, { key, body: '{' }), 400);
+  await walk(json, (operation) => send(operation, { key, body: Buffer.from([0x22, 0xff, 0x22]) }), 400);
+  await walk(json, (operation) => send(operation, { key, body: `"${'x'.repeat(bodyBytesMax)}"` }), 413);
+  await walk(
+    withBody,
+    (operation) => send(operation, { key, headers: { 'content-type': 'image/png' } }),
+    415,
+  );
+  const packed = { 'content-encoding': 'gzip' };
+  await walk(json, (operation) => send(operation, { key, headers: packed, body: gzipSync('{}') }), 415);
+  await walk(json, (operation) => send(operation, { key, body: '[]' }), 422);
+});
+
+test('answers 503 while the ledger is away', async () => {
+  const open = readContract(published);
+  const asked = open.operations.filter(({ responses }) => '503' in responses);
+  await walk(asked, (operation) => send(operation, { address: lonely.address }), 503, open);
+});
+
+test.run();
