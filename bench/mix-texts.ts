@@ -5,7 +5,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../shared/config.ts';
 import { readCsv } from './csv.ts';
-import { createRandom, pickIndex, shuffle } from './random.ts';
+import { createRandom, pickIndex } from './random.ts';
 import { generateTexts } from './texts.ts';
 
 export interface TextSource {
@@ -22,8 +22,8 @@ const repeatedTextsEach = 20;
 
 /** Every text is given once; where a corpus ends it begins again with the number of the round at each end. */
 export function uniqueTexts(seed: number): TextSource {
-  const emotions = shuffle(readEmotions(seed), createRandom(seed));
-  const reasons = shuffle(readReasons(seed), createRandom(seed + 1));
+  const emotions = mix(readEmotions(seed), createRandom(seed));
+  const reasons = mix(readReasons(seed), createRandom(seed + 1));
   return {
     description: `unique: ${emotions.length} of emotions, ${reasons.length} of reasons, then numbered`,
     emotion: takeEach(emotions),
@@ -34,7 +34,7 @@ export function uniqueTexts(seed: number): TextSource {
 /** Twenty texts of each sort, again and again. */
 export function repeatedTexts(seed: number): TextSource {
   const random = createRandom(seed);
-  const few = (texts: readonly string[]) => shuffle(texts.slice(0, 2000), random).slice(0, repeatedTextsEach);
+  const few = (texts: readonly string[]) => mix(texts.slice(0, 2000), random).slice(0, repeatedTextsEach);
   const emotions = few(readEmotions(seed));
   const reasons = few(readReasons(seed));
   return {
@@ -42,6 +42,12 @@ export function repeatedTexts(seed: number): TextSource {
     emotion: () => emotions[pickIndex(random, emotions.length)] ?? '',
     reasoning: () => reasons[pickIndex(random, reasons.length)] ?? '',
   };
+}
+
+/** In random order, by a sort: taking each out of its place would take seconds for so many. */
+function mix(texts: readonly string[], random: () => number): readonly string[] {
+  const keyed = texts.map((text) => ({ text, key: random() }));
+  return keyed.sort((a, b) => a.key - b.key).map(({ text }) => text);
 }
 
 function takeEach(texts: readonly string[]): () => string {

@@ -32,7 +32,12 @@ export function ensurePython(folder: string, requirements: readonly string[]): s
 
 /** Runs a program to its end; its output goes to ours. */
 export function run(program: string, args: readonly string[]): void {
-  const { status, error } = spawnSync(program, [...args], { cwd: packageRoot, stdio: ['ignore', 2, 2] });
+  const { status, signal, error } = spawnSync(program, [...args], {
+    cwd: packageRoot,
+    stdio: ['ignore', 2, 2],
+  });
   if (status === 0) return;
-  throw new Error(`${program} ${args[0] ?? ''} ended with ${status ?? error?.message}`, { cause: error });
+  throw new Error(`${program} ${args[0] ?? ''} ended with ${status ?? signal ?? error?.message}`, {
+    cause: error,
+  });
 }

@@ -25,7 +25,7 @@ interface QueueRound {
 
 /** @returns whether the queue is as cheap as it must be, for jobs of one text. */
 export async function measureQueueCpu(options: BenchOptions): Promise<boolean> {
-  const { seed, rounds: count = 3 } = options;
+  const { seed, rounds: count = 5 } = options;
   const started = startReport();
   const { source, texts } = readTexts(options.texts, seed);
   const rounds: QueueRound[] = [];
