@@ -1,0 +1,1158 @@
+// What the API takes and answers, made from its OpenAPI document by `npm run contract`: do not edit. A test in
+// api/ holds that it is up to date.
+
+export type Job = {
+  /** job_ and a UUIDv7 */
+  readonly id: string;
+  readonly object: 'job';
+  readonly kind: string;
+  readonly status: 'scheduled' | 'queued' | 'processing' | 'canceling' | 'succeeded' | 'failed' | 'canceled' | 'expired';
+  readonly status_reason: string | null;
+  readonly user_id: string | null;
+  readonly custom_id: string | null;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tags: readonly string[];
+  readonly model: {
+    readonly name: string;
+    readonly version: string;
+    /** sha256 of the weights */
+    readonly digest: string;
+  };
+  readonly priority: 'high' | 'normal' | 'low';
+  readonly created_at: string;
+  readonly queued_at: string | null;
+  /** Of the first attempt */
+  readonly started_at: string | null;
+  readonly ended_at: string | null;
+  readonly not_before: string | null;
+  readonly deadline_at: string | null;
+  /** When job and result are deleted */
+  readonly expires_at: string;
+  readonly retry_of: string | null;
+  readonly attempts: readonly {
+    readonly number: number;
+    readonly started_at: string;
+    readonly ended_at?: string;
+    readonly worker: string;
+    readonly outcome?: string;
+    readonly error?: {
+      readonly code: string;
+      readonly detail: string;
+    };
+  }[];
+  readonly counts: {
+    readonly total: number;
+    readonly succeeded: number;
+    readonly failed: number;
+  };
+  /** The stages add up to total */
+  readonly timing_ms: {
+    readonly queue: number;
+    readonly batch_wait: number;
+    readonly tokenize: number;
+    readonly inference: number;
+    readonly persist: number;
+    readonly total: number;
+  } | null;
+  readonly execution: {
+    readonly attempt: number;
+    readonly worker: string;
+    readonly device: string;
+    readonly pool_items: number;
+    readonly micro_batch_items: number;
+    readonly micro_batch_tokens: number;
+    /** Padded tokens to real tokens in the pool */
+    readonly padding_ratio: number;
+    readonly flush_reason: 'full' | 'tokens' | 'idle' | 'timeout' | 'turn' | 'drain';
+    readonly cache: string;
+  } | null;
+  readonly error: {
+    readonly code: string;
+    readonly detail: string;
+  } | null;
+  readonly result: {
+    readonly items: readonly {
+      readonly index: number;
+      readonly status: 'succeeded' | 'failed';
+      readonly output?: EmotionOutput | ReasoningOutput | EmbeddingOutput | ProfileOutput;
+      readonly error?: {
+        readonly code: string;
+        readonly detail: string;
+      };
+    }[];
+  } | null;
+  readonly links: {
+    readonly self: string;
+    readonly result: string;
+    readonly events: string;
+    readonly cancel: string;
+  };
+};
+
+export type EmotionOutput = {
+  /** Labels whose score reaches the threshold, highest first; the primary emotion if none does */
+  readonly emotions: readonly {
+    readonly label: string;
+    readonly score: number;
+  }[];
+  /** The label with the highest score */
+  readonly primary_emotion: string;
+  /** The model's sigmoid for the primary emotion, 0..1 */
+  readonly primary_score: number;
+  /** All 28 labels with their sigmoids, 0..1; absent with include_all false */
+  readonly all_emotions?: Readonly<Record<string, number>>;
+  /** Calibrated probability that the primary emotion is right, 0..1 */
+  readonly confidence: number;
+  /** How strongly the text puts its emotion, 0..1: the highest score but neutral, raised by marks of emphasis */
+  readonly intensity: number;
+  /** How pleasant, -1..1: mean of the ratings of the words of `emotions` (Warriner et al. 2013), by score */
+  readonly valence: number;
+  /** How excited, 0 (calm) to 1: from the same ratings */
+  readonly arousal: number;
+  /** Valence and arousal as a weighted mean of the text (1), the context messages (1/2 for the newest, then halved) and the baseline (1/4); null if neither was given. `weights` are the shares of the three */
+  readonly adjusted: {
+    readonly valence: number;
+    readonly arousal: number;
+    readonly method: 'weighted_mean';
+    readonly weights: {
+      readonly text: number;
+      readonly context: number;
+      readonly baseline: number;
+    };
+  } | null;
+  /** The text less the baseline; null without one */
+  readonly deviation: {
+    readonly valence: number;
+    readonly arousal: number;
+  } | null;
+  /** Null if that cannot be said; see `sarcasm` and, for how often it is right, the model card */
+  readonly is_sarcastic: boolean | null;
+  /** The sarcasm head's sigmoid and the calibrated probability that the text is sarcastic, 0..1, and why is_sarcastic is null. It changes no other figure */
+  readonly sarcasm: {
+    readonly score: number | null;
+    readonly probability: number | null;
+    readonly reason: string | null;
+  };
+  /** Pairs of a positive and a negative emotion at once, clearest first; the stronger one leads */
+  readonly mixed_emotions: readonly {
+    readonly labels: readonly [string, string];
+    readonly scores: readonly [number, number];
+  }[];
+  /** With granularity sentence, in order; fields as for the text */
+  readonly sentences?: readonly {
+    readonly text: string;
+    /** Where the sentence starts in the text as it was sent, in UTF-16 code units */
+    readonly start: number;
+    /** Where it ends, exclusive */
+    readonly end: number;
+    /** As for the text */
+    readonly emotions: readonly {
+      readonly label: string;
+      readonly score: number;
+    }[];
+    readonly primary_emotion: string;
+    readonly primary_score: number;
+    readonly confidence: number;
+    readonly intensity: number;
+    readonly valence: number;
+    readonly arousal: number;
+    readonly tokens: number;
+    /** True if the sentence is longer than the model reads */
+    readonly truncated: boolean;
+  }[];
+  /** BCP 47 tag that the text looks like, "und" if that does not tell */
+  readonly language: string;
+  /** What limits this answer: language_not_english, document_averaged, context_truncated */
+  readonly warnings: readonly {
+    readonly code: string;
+    readonly detail: string;
+  }[];
+  /** Tokens of the text that the model read, without the context messages */
+  readonly tokens: number;
+  /** True if a part of the text was not read */
+  readonly truncated: boolean;
+};
+
+export type ReasoningOutput = {
+  /** True if any sentence states a causal relation */
+  readonly causal: boolean;
+  /** Of `causal`: calibrated, of the sentence that is surest */
+  readonly confidence: number;
+  readonly causal_chains: readonly {
+    /** A part of the text as it was sent; start and end in UTF-16 code units */
+    readonly cause: {
+      readonly text: string;
+      readonly start: number;
+      readonly end: number;
+    };
+    /** A part of the text as it was sent; start and end in UTF-16 code units */
+    readonly effect: {
+      readonly text: string;
+      readonly start: number;
+      readonly end: number;
+    };
+    /** The connective, if there is one */
+    readonly signal: {
+      readonly text: string;
+      readonly start: number;
+      readonly end: number;
+    } | null;
+    readonly relation: 'causal' | 'conditional' | 'purpose';
+    /** By cue words of the sentence */
+    readonly chain_type: 'causal' | 'deductive' | 'inductive' | 'analogical' | 'abductive';
+    /** Whether a connective that tells the direction agreed with the model, overruled it, or was absent */
+    readonly direction: 'confirmed' | 'corrected' | 'unchecked';
+    /** How clearly the words are marked: mean probability of the tags of both spans */
+    readonly strength: number;
+    /** Calibrated probability that the sentence states a causal relation */
+    readonly confidence: number;
+    readonly sentence: number;
+  }[];
+  /** Pairs of causal_chains: the effect of the first is the cause of the second */
+  readonly links: readonly {
+    readonly from: number;
+    readonly to: number;
+  }[];
+  readonly counterfactuals: readonly {
+    /** A part of the text as it was sent; start and end in UTF-16 code units */
+    readonly antecedent: {
+      readonly text: string;
+      readonly start: number;
+      readonly end: number;
+    };
+    /** A part of the text as it was sent; start and end in UTF-16 code units */
+    readonly consequent: {
+      readonly text: string;
+      readonly start: number;
+      readonly end: number;
+    } | null;
+    /** Calibrated probability that the sentence is counterfactual */
+    readonly confidence: number;
+    readonly sentence: number;
+  }[];
+  readonly reasoning_graph: {
+    readonly nodes: readonly {
+      readonly id: string;
+      readonly label: string;
+    }[];
+    readonly edges: readonly {
+      readonly source: string;
+      readonly target: string;
+      readonly relation: 'causal' | 'conditional' | 'purpose';
+      readonly strength: number;
+    }[];
+  };
+  /** BCP 47 tag that the text looks like, "und" if that does not tell */
+  readonly language: string;
+  readonly warnings: readonly {
+    readonly code: string;
+    readonly detail: string;
+  }[];
+  readonly sentences: number;
+  readonly tokens: number;
+  /** True if a sentence is longer than the model reads */
+  readonly truncated: boolean;
+};
+
+export type EmbeddingOutput = {
+  /** Length 1, so that the dot product is the cosine */
+  readonly embedding: readonly number[];
+  /** Tokens that the model read */
+  readonly tokens: number;
+  /** True if the text is longer than the model reads */
+  readonly truncated: boolean;
+};
+
+export type ProfileOutput = {
+  /** Null if left out by include_emotions */
+  readonly emotions: {
+    /** The analyses in order of time */
+    readonly trajectory: readonly {
+      readonly timestamp: string;
+      readonly valence: number;
+      readonly arousal: number;
+      readonly primary_emotion: string;
+      readonly intensity: number;
+    }[];
+    /** Mean valence, -1..1; null for no analyses */
+    readonly baseline_valence: number | null;
+    /** Sample standard deviation of valence; null for fewer than two */
+    readonly valence_std: number | null;
+    /** Mean arousal, 0..1 */
+    readonly baseline_arousal: number | null;
+    readonly arousal_std: number | null;
+    /** Of valence: improving or declining if the 95 % interval of the slope excludes 0, else stable; null for fewer than 7 analyses or all at one time */
+    readonly trend: 'improving' | 'declining' | 'stable' | null;
+    /** Valence per day, by least squares over the real times; null as trend */
+    readonly trend_slope: number | null;
+    /** Its 95 % confidence interval */
+    readonly trend_slope_interval: readonly [number, number] | null;
+    /** Root mean square of the differences of valence between neighbouring analyses; null for fewer than two */
+    readonly volatility: number | null;
+    /** The most frequent primary emotions; percentage is of all analyses, 0..100 */
+    readonly dominant_emotions: readonly {
+      readonly emotion: string;
+      readonly count: number;
+      readonly percentage: number;
+    }[];
+    readonly data_points: number;
+    /** Days (UTC) with at least one analysis */
+    readonly days_analyzed: number;
+  } | null;
+  /** Null if left out by include_reasoning */
+  readonly reasoning: {
+    /** Chains by chain_type */
+    readonly types: Readonly<Record<string, number>>;
+    /** Chains by relation */
+    readonly relations: Readonly<Record<string, number>>;
+    /** By the sum over the evidence of strength times confidence; causes and effects are compared as concepts */
+    readonly strongest_chains: readonly {
+      readonly cause: string;
+      readonly effect: string;
+      /** Chains with this cause and effect */
+      readonly evidence_count: number;
+      /** Mean strength of them, 0..1 */
+      readonly strength: number;
+      /** Mean confidence of them, 0..1 */
+      readonly confidence: number;
+    }[];
+    /** The most frequent chain_type; null without chains or if two are equally frequent */
+    readonly preferred_style: string | null;
+    readonly total_chains: number;
+    readonly counterfactuals: number;
+  } | null;
+  /** Of all that is known, not of the window; null if left out by include_knowledge_graph */
+  readonly knowledge_graph: {
+    readonly stats: {
+      readonly nodes: number;
+      readonly edges: number;
+      readonly nodes_by_type: Readonly<Record<string, number>>;
+      readonly edges_by_type: Readonly<Record<string, number>>;
+    };
+    readonly top_concepts: readonly {
+      readonly key: string;
+      readonly name: string;
+      readonly degree: number;
+    }[];
+    readonly communities: readonly {
+      readonly label: string;
+      readonly nodes: readonly string[];
+    }[];
+    /** Of the division into communities, -0.5..1; null if there is none */
+    readonly modularity: number | null;
+  } | null;
+  /** Analyses from `from` to before `to` were read */
+  readonly window: {
+    readonly from: string;
+    readonly to: string;
+  };
+  readonly coverage: {
+    readonly emotion_analyses: number;
+    readonly reasoning_analyses: number;
+    /** Days (UTC) with at least one analysis of those read */
+    readonly days: number;
+    readonly first_at: string | null;
+    readonly last_at: string | null;
+  };
+  /** By kind, the versions that made the analyses read */
+  readonly model_versions: Readonly<Record<string, readonly string[]>>;
+  readonly generated_at: string;
+  readonly version: number;
+};
+
+export type Problem = {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly code: 'malformed_request' | 'malformed_json' | 'invalid_encoding' | 'invalid_header' | 'unauthenticated' | 'invalid_key' | 'insufficient_scope' | 'not_found' | 'profile_not_found' | 'job_not_found' | 'job_failed' | 'job_not_finished' | 'job_already_finished' | 'input_not_stored' | 'result_expired' | 'method_not_allowed' | 'not_acceptable' | 'payload_too_large' | 'unsupported_media_type' | 'unsupported_encoding' | 'invalid_request' | 'idempotency_key_reused' | 'rate_limited' | 'quota_exceeded' | 'internal_error' | 'ledger_unavailable' | 'overloaded';
+  readonly request_id: string;
+  /** The same request may succeed later */
+  readonly retryable: boolean;
+  readonly errors?: readonly {
+    /** JSON pointer */
+    readonly pointer: string;
+    readonly code: string;
+    readonly detail: string;
+  }[];
+  /** With `job_failed`: what the job failed with */
+  readonly error?: {
+    readonly code: string;
+    readonly detail: string;
+  };
+};
+
+export type JobRequest = {
+  /** What is done, e.g. emotion */
+  readonly kind: string;
+  /** The texts; left out for kind profile, which reads what is stored about user_id */
+  readonly input?: {
+    readonly text?: string;
+    /** 1 to 100 texts; results keep their order */
+    readonly texts?: readonly string[];
+  };
+  /** Whose texts these are */
+  readonly user_id?: string;
+  /** Your own label */
+  readonly custom_id?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly tags?: readonly string[];
+  /** <kind>, <kind>@stable or <kind>@<version>; the default is stable */
+  readonly model?: string;
+  readonly priority?: 'high' | 'normal' | 'low';
+  /** Runs no earlier than this */
+  readonly not_before?: string;
+  /** Expires if it has not started by then */
+  readonly deadline_at?: string;
+  /** Depends on the kind */
+  readonly options?: Readonly<Record<string, unknown>>;
+  /** With false the texts are erased when the job ends */
+  readonly store_input?: boolean;
+  readonly retention_seconds?: number;
+};
+
+/** Each call by its method and path: what it takes, and what it answers with when it succeeds. */
+export interface Operations {
+  /** Submit a job */
+  readonly 'POST /v1/jobs': {
+    readonly header?: {
+      /** For 24 hours the same key and body answer with the same job (`Idempotent-Replayed: true`) */
+      readonly 'Idempotency-Key'?: string;
+      /** `wait=N`, N from 1 to 60 seconds */
+      readonly Prefer?: string;
+    };
+    readonly body: JobRequest;
+    readonly answer: Job;
+  };
+  /** Jobs, newest first */
+  readonly 'GET /v1/jobs': {
+    readonly query?: {
+      readonly limit?: number;
+      /** Jobs older than this one: the `last_id` of the page before */
+      readonly after?: string;
+      /** Jobs newer than this one, next to it: the `first_id` of the page behind */
+      readonly before?: string;
+      readonly status?: 'scheduled' | 'queued' | 'processing' | 'canceling' | 'succeeded' | 'failed' | 'canceled' | 'expired';
+      readonly kind?: string;
+      readonly user_id?: string;
+      readonly tag?: string;
+      readonly custom_id?: string;
+      /** Submitted then or later */
+      readonly created_after?: string;
+      /** Submitted before then */
+      readonly created_before?: string;
+    };
+    readonly answer: {
+      readonly object: 'list';
+      /** Newest first; results are at `links.result` */
+      readonly data: readonly {
+        /** job_ and a UUIDv7 */
+        readonly id: string;
+        readonly object: 'job';
+        readonly kind: string;
+        readonly status: 'scheduled' | 'queued' | 'processing' | 'canceling' | 'succeeded' | 'failed' | 'canceled' | 'expired';
+        readonly status_reason: string | null;
+        readonly user_id: string | null;
+        readonly custom_id: string | null;
+        readonly metadata: Readonly<Record<string, string>>;
+        readonly tags: readonly string[];
+        readonly model: {
+          readonly name: string;
+          readonly version: string;
+          /** sha256 of the weights */
+          readonly digest: string;
+        };
+        readonly priority: 'high' | 'normal' | 'low';
+        readonly created_at: string;
+        readonly queued_at: string | null;
+        /** Of the first attempt */
+        readonly started_at: string | null;
+        readonly ended_at: string | null;
+        readonly not_before: string | null;
+        readonly deadline_at: string | null;
+        /** When job and result are deleted */
+        readonly expires_at: string;
+        readonly retry_of: string | null;
+        readonly attempts: readonly {
+          readonly number: number;
+          readonly started_at: string;
+          readonly ended_at?: string;
+          readonly worker: string;
+          readonly outcome?: string;
+          readonly error?: {
+            readonly code: string;
+            readonly detail: string;
+          };
+        }[];
+        readonly counts: {
+          readonly total: number;
+          readonly succeeded: number;
+          readonly failed: number;
+        };
+        /** The stages add up to total */
+        readonly timing_ms: {
+          readonly queue: number;
+          readonly batch_wait: number;
+          readonly tokenize: number;
+          readonly inference: number;
+          readonly persist: number;
+          readonly total: number;
+        } | null;
+        readonly execution: {
+          readonly attempt: number;
+          readonly worker: string;
+          readonly device: string;
+          readonly pool_items: number;
+          readonly micro_batch_items: number;
+          readonly micro_batch_tokens: number;
+          /** Padded tokens to real tokens in the pool */
+          readonly padding_ratio: number;
+          readonly flush_reason: 'full' | 'tokens' | 'idle' | 'timeout' | 'turn' | 'drain';
+          readonly cache: string;
+        } | null;
+        readonly error: {
+          readonly code: string;
+          readonly detail: string;
+        } | null;
+        readonly links: {
+          readonly self: string;
+          readonly result: string;
+          readonly events: string;
+          readonly cancel: string;
+        };
+      }[];
+      /** Whether there are more in the direction that was asked for */
+      readonly has_more: boolean;
+      readonly first_id: string | null;
+      readonly last_id: string | null;
+    };
+  };
+  /** Look at a job, or wait for it */
+  readonly 'GET /v1/jobs/{id}': {
+    readonly path: {
+      readonly id: string;
+    };
+    readonly query?: {
+      /** Seconds to wait for the job to end; an event wakes the answer */
+      readonly wait?: number;
+    };
+    readonly header?: {
+      /** The `ETag` of the version that you have */
+      readonly 'If-None-Match'?: string;
+    };
+    readonly answer: Job;
+  };
+  /** Erase a job */
+  readonly 'DELETE /v1/jobs/{id}': {
+    readonly path: {
+      readonly id: string;
+    };
+    readonly answer: {
+      /** era_ and a UUIDv7 */
+      readonly id: string;
+      readonly object: 'erasure';
+      readonly job_id: string;
+      readonly requested_at: string;
+    };
+  };
+  /** The result alone */
+  readonly 'GET /v1/jobs/{id}/result': {
+    readonly path: {
+      readonly id: string;
+    };
+    readonly answer: {
+      readonly job_id: string;
+      readonly object: 'result';
+      readonly kind: string;
+      readonly model: {
+        readonly name: string;
+        readonly version: string;
+        /** sha256 of the weights */
+        readonly digest: string;
+      };
+      readonly counts: {
+        readonly total: number;
+        readonly succeeded: number;
+        readonly failed: number;
+      };
+      /** In the order of the texts */
+      readonly items: readonly {
+        readonly index: number;
+        readonly status: 'succeeded' | 'failed';
+        /** As the kind's output schema says */
+        readonly output?: unknown;
+        readonly error?: {
+          readonly code: string;
+          readonly detail: string;
+        };
+      }[];
+    };
+  };
+  /** Cancel a job */
+  readonly 'POST /v1/jobs/{id}/cancel': {
+    readonly path: {
+      readonly id: string;
+    };
+    readonly answer: Job;
+  };
+  /** Run an ended job again, as a new job */
+  readonly 'POST /v1/jobs/{id}/retry': {
+    readonly path: {
+      readonly id: string;
+    };
+    readonly header?: {
+      readonly 'Idempotency-Key'?: string;
+    };
+    readonly answer: Job;
+  };
+  /** What happens to a job, as server-sent events */
+  readonly 'GET /v1/jobs/{id}/events': {
+    readonly path: {
+      readonly id: string;
+    };
+    readonly query?: {
+      /** As `Last-Event-ID`, which goes first */
+      readonly after?: number;
+    };
+    readonly header?: {
+      /** The `id` of the last event that you have; an EventSource sends it */
+      readonly 'Last-Event-ID'?: string;
+    };
+    readonly answer: string;
+  };
+  /** Emotions over time, newest first, with the trajectory of the range */
+  readonly 'GET /v1/users/{user_id}/emotions': {
+    readonly path: {
+      readonly user_id: string;
+    };
+    readonly query?: {
+      readonly from?: string;
+      readonly to?: string;
+      readonly after?: string;
+      readonly limit?: number;
+    };
+    readonly answer: {
+      readonly user_id: string;
+      readonly data: readonly {
+        readonly job_id: string;
+        readonly item_index: number;
+        /** When the text was submitted */
+        readonly timestamp: string;
+        readonly model_version: string;
+        readonly primary_emotion: string;
+        readonly primary_score: number;
+        readonly emotions: readonly {
+          readonly label: string;
+          readonly score: number;
+        }[];
+        readonly valence: number;
+        readonly arousal: number;
+        readonly intensity: number;
+        readonly confidence: number;
+        /** How far from what is usual for the person; only for tenants that asked for it, from the eighth analysis on */
+        readonly anomaly?: {
+          /** Whether valence or arousal is more than 2.5 standard deviations from the usual */
+          readonly unusual: boolean;
+          readonly valence: {
+            /** Distance from the usual value, in standard deviations; negative below */
+            readonly z: number;
+            readonly direction: 'above_usual' | 'below_usual' | 'usual';
+          };
+          readonly arousal: {
+            /** Distance from the usual value, in standard deviations; negative below */
+            readonly z: number;
+            readonly direction: 'above_usual' | 'below_usual' | 'usual';
+          };
+          /** The finding in neutral words */
+          readonly note: string;
+        };
+      }[];
+      readonly has_more: boolean;
+      readonly trajectory: {
+        /** The analyses in order of time */
+        readonly trajectory: readonly {
+          readonly timestamp: string;
+          readonly valence: number;
+          readonly arousal: number;
+          readonly primary_emotion: string;
+          readonly intensity: number;
+        }[];
+        /** Mean valence, -1..1; null for no analyses */
+        readonly baseline_valence: number | null;
+        /** Sample standard deviation of valence; null for fewer than two */
+        readonly valence_std: number | null;
+        /** Mean arousal, 0..1 */
+        readonly baseline_arousal: number | null;
+        readonly arousal_std: number | null;
+        /** Of valence: improving or declining if the 95 % interval of the slope excludes 0, else stable; null for fewer than 7 analyses or all at one time */
+        readonly trend: 'improving' | 'declining' | 'stable' | null;
+        /** Valence per day, by least squares over the real times; null as trend */
+        readonly trend_slope: number | null;
+        /** Its 95 % confidence interval */
+        readonly trend_slope_interval: readonly [number, number] | null;
+        /** Root mean square of the differences of valence between neighbouring analyses; null for fewer than two */
+        readonly volatility: number | null;
+        /** The most frequent primary emotions; percentage is of all analyses, 0..100 */
+        readonly dominant_emotions: readonly {
+          readonly emotion: string;
+          readonly count: number;
+          readonly percentage: number;
+        }[];
+        readonly data_points: number;
+        /** Days (UTC) with at least one analysis */
+        readonly days_analyzed: number;
+      };
+    };
+  };
+  /** The newest profile, or a version of it */
+  readonly 'GET /v1/users/{user_id}/profile': {
+    readonly path: {
+      readonly user_id: string;
+    };
+    readonly query?: {
+      readonly version?: number;
+    };
+    readonly answer: {
+      readonly user_id: string;
+      readonly version: number;
+      readonly created_at: string;
+      readonly profile: {
+        /** Null if left out by include_emotions */
+        readonly emotions: {
+          /** The analyses in order of time */
+          readonly trajectory: readonly {
+            readonly timestamp: string;
+            readonly valence: number;
+            readonly arousal: number;
+            readonly primary_emotion: string;
+            readonly intensity: number;
+          }[];
+          /** Mean valence, -1..1; null for no analyses */
+          readonly baseline_valence: number | null;
+          /** Sample standard deviation of valence; null for fewer than two */
+          readonly valence_std: number | null;
+          /** Mean arousal, 0..1 */
+          readonly baseline_arousal: number | null;
+          readonly arousal_std: number | null;
+          /** Of valence: improving or declining if the 95 % interval of the slope excludes 0, else stable; null for fewer than 7 analyses or all at one time */
+          readonly trend: 'improving' | 'declining' | 'stable' | null;
+          /** Valence per day, by least squares over the real times; null as trend */
+          readonly trend_slope: number | null;
+          /** Its 95 % confidence interval */
+          readonly trend_slope_interval: readonly [number, number] | null;
+          /** Root mean square of the differences of valence between neighbouring analyses; null for fewer than two */
+          readonly volatility: number | null;
+          /** The most frequent primary emotions; percentage is of all analyses, 0..100 */
+          readonly dominant_emotions: readonly {
+            readonly emotion: string;
+            readonly count: number;
+            readonly percentage: number;
+          }[];
+          readonly data_points: number;
+          /** Days (UTC) with at least one analysis */
+          readonly days_analyzed: number;
+        } | null;
+        /** Null if left out by include_reasoning */
+        readonly reasoning: {
+          /** Chains by chain_type */
+          readonly types: Readonly<Record<string, number>>;
+          /** Chains by relation */
+          readonly relations: Readonly<Record<string, number>>;
+          /** By the sum over the evidence of strength times confidence; causes and effects are compared as concepts */
+          readonly strongest_chains: readonly {
+            readonly cause: string;
+            readonly effect: string;
+            /** Chains with this cause and effect */
+            readonly evidence_count: number;
+            /** Mean strength of them, 0..1 */
+            readonly strength: number;
+            /** Mean confidence of them, 0..1 */
+            readonly confidence: number;
+          }[];
+          /** The most frequent chain_type; null without chains or if two are equally frequent */
+          readonly preferred_style: string | null;
+          readonly total_chains: number;
+          readonly counterfactuals: number;
+        } | null;
+        /** Of all that is known, not of the window; null if left out by include_knowledge_graph */
+        readonly knowledge_graph: {
+          readonly stats: {
+            readonly nodes: number;
+            readonly edges: number;
+            readonly nodes_by_type: Readonly<Record<string, number>>;
+            readonly edges_by_type: Readonly<Record<string, number>>;
+          };
+          readonly top_concepts: readonly {
+            readonly key: string;
+            readonly name: string;
+            readonly degree: number;
+          }[];
+          readonly communities: readonly {
+            readonly label: string;
+            readonly nodes: readonly string[];
+          }[];
+          /** Of the division into communities, -0.5..1; null if there is none */
+          readonly modularity: number | null;
+        } | null;
+        /** Analyses from `from` to before `to` were read */
+        readonly window: {
+          readonly from: string;
+          readonly to: string;
+        };
+        readonly coverage: {
+          readonly emotion_analyses: number;
+          readonly reasoning_analyses: number;
+          /** Days (UTC) with at least one analysis of those read */
+          readonly days: number;
+          readonly first_at: string | null;
+          readonly last_at: string | null;
+        };
+        /** By kind, the versions that made the analyses read */
+        readonly model_versions: Readonly<Record<string, readonly string[]>>;
+        readonly generated_at: string;
+      };
+    };
+  };
+  /** What changed between two versions of the profile */
+  readonly 'GET /v1/users/{user_id}/profile/diff': {
+    readonly path: {
+      readonly user_id: string;
+    };
+    readonly query: {
+      readonly from: number;
+      readonly to: number;
+    };
+    readonly answer: {
+      readonly user_id: string;
+      readonly from: number;
+      readonly to: number;
+      readonly diff: {
+        /** False if other model versions made the analyses, so that a change may be the models and not the person */
+        readonly comparable: boolean;
+        /** Figures that differ, by their path in the profile, e.g. emotions.baseline_valence */
+        readonly numbers: Readonly<Record<string, {
+          readonly before: number | null;
+          readonly after: number | null;
+          /** after - before; null if either is */
+          readonly change: number | null;
+        }>>;
+        /** Words that differ, e.g. emotions.trend */
+        readonly words: Readonly<Record<string, {
+          readonly before: string | null;
+          readonly after: string | null;
+        }>>;
+        /** What lists have more and less: dominant emotions, strongest chains, top concepts */
+        readonly lists: Readonly<Record<string, {
+          readonly added: readonly string[];
+          readonly removed: readonly string[];
+        }>>;
+      };
+    };
+  };
+  /** The knowledge graph, or what surrounds a node */
+  readonly 'GET /v1/users/{user_id}/graph': {
+    readonly path: {
+      readonly user_id: string;
+    };
+    readonly query?: {
+      readonly depth?: number;
+      readonly min_strength?: number | null;
+      readonly limit?: number;
+      readonly from?: string;
+    };
+    readonly answer: {
+      readonly user_id: string;
+      readonly nodes: readonly {
+        readonly key: string;
+        readonly type: string;
+        readonly name: string;
+      }[];
+      readonly edges: readonly {
+        readonly source: string;
+        readonly target: string;
+        readonly type: 'causes' | 'mentions' | 'feels';
+        readonly relation: string | null;
+        /** Mean over the evidence, 0..1 */
+        readonly strength: number;
+        readonly evidence_count: number;
+        /** The newest 20 sources, <job>:<item> */
+        readonly analyses: readonly string[];
+        readonly first_at: string;
+        readonly last_at: string;
+      }[];
+      readonly truncated: boolean;
+    };
+  };
+  /** The strongest ways from a cause to an effect, or the shortest one */
+  readonly 'GET /v1/users/{user_id}/graph/paths': {
+    readonly path: {
+      readonly user_id: string;
+    };
+    readonly query: {
+      readonly depth?: number;
+      readonly min_strength?: number | null;
+      readonly limit?: number;
+      readonly from: string;
+      readonly to: string;
+      readonly shortest?: 'true' | 'false';
+    };
+    readonly answer: {
+      readonly user_id: string;
+      readonly paths: readonly {
+        readonly nodes: readonly string[];
+        readonly strength: number;
+        readonly edges: readonly {
+          readonly source: string;
+          readonly target: string;
+          readonly type: 'causes' | 'mentions' | 'feels';
+          readonly relation: string | null;
+          /** Mean over the evidence, 0..1 */
+          readonly strength: number;
+          readonly evidence_count: number;
+          /** The newest 20 sources, <job>:<item> */
+          readonly analyses: readonly string[];
+          readonly first_at: string;
+          readonly last_at: string;
+        }[];
+      }[];
+    };
+  };
+  /** Nodes by a part of their name */
+  readonly 'GET /v1/users/{user_id}/graph/search': {
+    readonly path: {
+      readonly user_id: string;
+    };
+    readonly query: {
+      readonly q: string;
+      readonly limit?: number;
+    };
+    readonly answer: {
+      readonly user_id: string;
+      readonly nodes: readonly {
+        readonly key: string;
+        readonly type: string;
+        readonly name: string;
+      }[];
+    };
+  };
+  /** What is joined to a node */
+  readonly 'GET /v1/users/{user_id}/graph/neighbours': {
+    readonly path: {
+      readonly user_id: string;
+    };
+    readonly query: {
+      readonly depth?: number;
+      readonly min_strength?: number | null;
+      readonly limit?: number;
+      readonly node: string;
+    };
+    readonly answer: {
+      readonly user_id: string;
+      readonly neighbours: readonly {
+        readonly node: {
+          readonly key: string;
+          readonly type: string;
+          readonly name: string;
+        };
+        readonly direction: 'in' | 'out';
+        readonly edge: {
+          readonly source: string;
+          readonly target: string;
+          readonly type: 'causes' | 'mentions' | 'feels';
+          readonly relation: string | null;
+          /** Mean over the evidence, 0..1 */
+          readonly strength: number;
+          readonly evidence_count: number;
+          /** The newest 20 sources, <job>:<item> */
+          readonly analyses: readonly string[];
+          readonly first_at: string;
+          readonly last_at: string;
+        };
+      }[];
+    };
+  };
+  /** Sizes of the graph */
+  readonly 'GET /v1/users/{user_id}/graph/stats': {
+    readonly path: {
+      readonly user_id: string;
+    };
+    readonly answer: {
+      readonly user_id: string;
+    };
+  };
+  /** Concepts that belong together */
+  readonly 'GET /v1/users/{user_id}/graph/communities': {
+    readonly path: {
+      readonly user_id: string;
+    };
+    readonly answer: {
+      readonly user_id: string;
+    };
+  };
+  /** Causal circles */
+  readonly 'GET /v1/users/{user_id}/graph/contradictions': {
+    readonly path: {
+      readonly user_id: string;
+    };
+    readonly answer: {
+      readonly user_id: string;
+    };
+  };
+  /** An estimate of what a change of one concept would do to others */
+  readonly 'POST /v1/users/{user_id}/graph/what-if': {
+    readonly path: {
+      readonly user_id: string;
+    };
+    readonly body: {
+      readonly node: string;
+      readonly change: number;
+    };
+    readonly answer: {
+      readonly user_id: string;
+    };
+  };
+  /** Emotions of a text */
+  readonly 'POST /api/emotions/analyze': {
+    readonly body: {
+      readonly user_id: string;
+      readonly text: string;
+      readonly context?: 'message' | 'post' | 'comment' | 'review';
+    };
+    readonly answer: {
+      readonly user_id: string;
+    } | {
+      readonly id: string;
+    };
+  };
+  /** Emotions of several texts */
+  readonly 'POST /api/emotions/batch': {
+    readonly body: {
+      readonly user_id: string;
+      readonly texts: readonly string[];
+    };
+    readonly answer: {
+      readonly user_id: string;
+    } | {
+      readonly id: string;
+    };
+  };
+  /** Causes, effects and counterfactuals of a text */
+  readonly 'POST /api/reasoning/extract': {
+    readonly body: {
+      readonly user_id: string;
+      readonly text: string;
+      readonly extract_causal?: boolean;
+      readonly extract_counterfactual?: boolean;
+    };
+    readonly answer: {
+      readonly user_id: string;
+    } | {
+      readonly id: string;
+    };
+  };
+  /** Make a profile */
+  readonly 'POST /api/profile/generate': {
+    readonly body: {
+      readonly user_id: string;
+      readonly include_emotions?: boolean;
+      readonly include_reasoning?: boolean;
+      readonly include_knowledge_graph?: boolean;
+      readonly time_window_days?: number;
+    };
+    readonly answer: {
+      readonly user_id: string;
+    } | {
+      readonly id: string;
+    };
+  };
+  /** Emotions over time */
+  readonly 'GET /api/emotions/history/{user_id}': {
+    readonly path: {
+      readonly user_id: string;
+    };
+    readonly answer: {
+      readonly user_id: string;
+    };
+  };
+  /** The knowledge graph */
+  readonly 'GET /api/reasoning/graph/{user_id}': {
+    readonly path: {
+      readonly user_id: string;
+    };
+    readonly answer: {
+      readonly user_id: string;
+    };
+  };
+  /** The newest profile */
+  readonly 'GET /api/profile/{user_id}': {
+    readonly path: {
+      readonly user_id: string;
+    };
+    readonly answer: {
+      readonly user_id: string;
+    };
+  };
+  /** Can it accept jobs? */
+  readonly 'GET /health': {
+    readonly answer: {
+      readonly status: string;
+    };
+  };
+  /** Can it accept jobs? */
+  readonly 'GET /health/ready': {
+    readonly answer: {
+      readonly status: string;
+    };
+  };
+  /** Does the process turn? */
+  readonly 'GET /health/live': {
+    readonly answer: {
+      readonly status: string;
+    };
+  };
+  /** How is each part? */
+  readonly 'GET /health/detailed': {
+    readonly answer: {
+      readonly status: string;
+    };
+  };
+  /** Metrics in the Prometheus text format */
+  readonly 'GET /metrics': {
+    readonly answer: string;
+  };
+}
+
+/** The fields that the answer of each call always has. */
+export const answerFields: Readonly<Record<keyof Operations, readonly string[]>> = {
+  'POST /v1/jobs': ['id', 'object', 'kind', 'status', 'status_reason', 'user_id', 'custom_id', 'metadata', 'tags', 'model', 'priority', 'created_at', 'queued_at', 'started_at', 'ended_at', 'not_before', 'deadline_at', 'expires_at', 'retry_of', 'attempts', 'counts', 'timing_ms', 'execution', 'error', 'result', 'links'],
+  'GET /v1/jobs': ['object', 'data', 'has_more', 'first_id', 'last_id'],
+  'GET /v1/jobs/{id}': ['id', 'object', 'kind', 'status', 'status_reason', 'user_id', 'custom_id', 'metadata', 'tags', 'model', 'priority', 'created_at', 'queued_at', 'started_at', 'ended_at', 'not_before', 'deadline_at', 'expires_at', 'retry_of', 'attempts', 'counts', 'timing_ms', 'execution', 'error', 'result', 'links'],
+  'DELETE /v1/jobs/{id}': ['id', 'object', 'job_id', 'requested_at'],
+  'GET /v1/jobs/{id}/result': ['job_id', 'object', 'kind', 'model', 'counts', 'items'],
+  'POST /v1/jobs/{id}/cancel': ['id', 'object', 'kind', 'status', 'status_reason', 'user_id', 'custom_id', 'metadata', 'tags', 'model', 'priority', 'created_at', 'queued_at', 'started_at', 'ended_at', 'not_before', 'deadline_at', 'expires_at', 'retry_of', 'attempts', 'counts', 'timing_ms', 'execution', 'error', 'result', 'links'],
+  'POST /v1/jobs/{id}/retry': ['id', 'object', 'kind', 'status', 'status_reason', 'user_id', 'custom_id', 'metadata', 'tags', 'model', 'priority', 'created_at', 'queued_at', 'started_at', 'ended_at', 'not_before', 'deadline_at', 'expires_at', 'retry_of', 'attempts', 'counts', 'timing_ms', 'execution', 'error', 'result', 'links'],
+  'GET /v1/jobs/{id}/events': [],
+  'GET /v1/users/{user_id}/emotions': ['user_id', 'data', 'has_more', 'trajectory'],
+  'GET /v1/users/{user_id}/profile': ['user_id', 'version', 'created_at', 'profile'],
+  'GET /v1/users/{user_id}/profile/diff': ['user_id', 'from', 'to', 'diff'],
+  'GET /v1/users/{user_id}/graph': ['user_id', 'nodes', 'edges', 'truncated'],
+  'GET /v1/users/{user_id}/graph/paths': ['user_id', 'paths'],
+  'GET /v1/users/{user_id}/graph/search': ['user_id', 'nodes'],
+  'GET /v1/users/{user_id}/graph/neighbours': ['user_id', 'neighbours'],
+  'GET /v1/users/{user_id}/graph/stats': ['user_id'],
+  'GET /v1/users/{user_id}/graph/communities': ['user_id'],
+  'GET /v1/users/{user_id}/graph/contradictions': ['user_id'],
+  'POST /v1/users/{user_id}/graph/what-if': ['user_id'],
+  'POST /api/emotions/analyze': [],
+  'POST /api/emotions/batch': [],
+  'POST /api/reasoning/extract': [],
+  'POST /api/profile/generate': [],
+  'GET /api/emotions/history/{user_id}': ['user_id'],
+  'GET /api/reasoning/graph/{user_id}': ['user_id'],
+  'GET /api/profile/{user_id}': ['user_id'],
+  'GET /health': ['status'],
+  'GET /health/ready': ['status'],
+  'GET /health/live': ['status'],
+  'GET /health/detailed': ['status'],
+  'GET /metrics': [],
+};
