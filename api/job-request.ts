@@ -6,49 +6,8 @@ import { z } from 'zod';
 import type { NewJob } from '../db/submissions.ts';
 import type { Kind, Registry } from '../models/registry.ts';
 import { limits, priorities, uuidTime } from '../shared/job.ts';
+import { boundedText, itemText, metadata, moment } from '../shared/text-schema.ts';
 import { invalidRequest, validate } from './validate.ts';
-
-const charactersOf = (text: string): number =>
-  text.length <= 2 * 10_000 ? Array.from(text).length : text.length;
-
-/** Text that Postgres can store and a client can have meant: no NUL, no half of a surrogate pair. */
-function text(min: number, max: number): z.ZodString {
-  return z
-    .string()
-    .refine((value) => !value.includes('\0'), {
-      error: 'Contains U+0000',
-      params: { code: 'contains_nul' },
-      abort: true,
-    })
-    .refine((value) => value.isWellFormed(), {
-      error: 'Contains half of a surrogate pair',
-      params: { code: 'ill_formed_unicode' },
-      abort: true,
-    })
-    .refine((value) => charactersOf(value) >= min, {
-      error: `Needs at least ${min} character${min === 1 ? '' : 's'}`,
-      params: { code: 'too_small' },
-      abort: true,
-    })
-    .refine((value) => charactersOf(value) <= max, {
-      error: `Has more than ${max.toLocaleString('en')} characters`,
-      params: { code: 'too_big' },
-    });
-}
-
-/** A moment that JavaScript and Postgres both can hold: 1970 to 9999. */
-const moment = z.iso.datetime({ offset: true }).refine(
-  (value) => {
-    const time = Date.parse(value);
-    return time >= 0 && time < Date.UTC(10_000, 0);
-  },
-  { error: 'Is not between the years 1970 and 9999', params: { code: 'out_of_range' } },
-);
-
-const itemText = text(1, limits.itemCharactersMax).refine((value) => value.trim() !== '', {
-  error: 'Has nothing but white space',
-  params: { code: 'blank' },
-});
 
 const input = z
   .strictObject({
@@ -71,16 +30,10 @@ export const jobRequestSchema = z.strictObject({
   input: input
     .optional()
     .describe('The texts; left out for kind profile, which reads what is stored about user_id'),
-  user_id: text(1, limits.userIdCharactersMax).optional().describe('Whose texts these are'),
-  custom_id: text(1, limits.customIdCharactersMax).optional().describe('Your own label'),
-  metadata: z
-    .record(text(1, limits.metadataKeyCharactersMax), text(0, limits.metadataValueCharactersMax))
-    .refine((value) => Object.keys(value).length <= limits.metadataPairsMax, {
-      error: `Has more than ${limits.metadataPairsMax} pairs`,
-      params: { code: 'too_big' },
-    })
-    .default({}),
-  tags: z.array(text(1, limits.tagCharactersMax)).max(limits.tagsMax).default([]),
+  user_id: boundedText(1, limits.userIdCharactersMax).optional().describe('Whose texts these are'),
+  custom_id: boundedText(1, limits.customIdCharactersMax).optional().describe('Your own label'),
+  metadata: metadata.default({}),
+  tags: z.array(boundedText(1, limits.tagCharactersMax)).max(limits.tagsMax).default([]),
   model: z.string().optional().describe('<kind>, <kind>@stable or <kind>@<version>; the default is stable'),
   priority: z.enum(priorities).default('normal'),
   not_before: moment.optional().describe('Runs no earlier than this'),

@@ -6,6 +6,8 @@ import type { Registry } from '../models/registry.ts';
 import { type ProblemCode, problemCatalogue } from '../shared/problem.ts';
 import { jobRequestSchema } from './job-request.ts';
 import { jobViewSchema } from './job-view.ts';
+import { registerBatches } from './openapi-batches.ts';
+import { registerFiles } from './openapi-files.ts';
 import { registerJobs } from './openapi-jobs.ts';
 import { type Paths, securePaths } from './openapi-security.ts';
 import { registerUsers } from './openapi-users.ts';
@@ -19,8 +21,19 @@ const problemSchema = z.object({
   request_id: z.string(),
   retryable: z.boolean().describe('The same request may succeed later'),
   errors: z
-    .array(z.object({ pointer: z.string().describe('JSON pointer'), code: z.string(), detail: z.string() }))
+    .array(
+      z.object({
+        line: z.int().optional().describe('Of a batch, counted from 1'),
+        pointer: z.string().describe('JSON pointer'),
+        code: z.string(),
+        detail: z.string(),
+      }),
+    )
     .optional(),
+  invalid_lines: z
+    .int()
+    .optional()
+    .describe('With `invalid_lines`: how many lines are bad; `errors` has the first 1,000'),
   error: z
     .object({ code: z.string(), detail: z.string() })
     .optional()
@@ -49,6 +62,8 @@ export function createOpenApi(models: Registry): ReturnType<OpenApiGeneratorV31[
 
   const paths = securePaths(registry, answers);
   registerJobs(paths, { job, request: jobRequestSchema.meta({ id: 'JobRequest' }), answers });
+  registerBatches(paths, answers);
+  registerFiles(paths, answers);
   registerUsers(paths, answers);
   registerHealth(paths);
 

@@ -52,6 +52,7 @@ function sendProblem(response: Response, problem: ProblemError, requestId: strin
         request_id: requestId,
         retryable,
         ...(problem.errors.length > 0 ? { errors: problem.errors } : {}),
+        ...(problem.invalidLines === undefined ? {} : { invalid_lines: problem.invalidLines }),
         ...(problem.jobError === undefined ? {} : { error: problem.jobError }),
       }),
     );

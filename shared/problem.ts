@@ -13,9 +13,13 @@ export const problemCatalogue = {
   not_found: { status: 404, title: 'Nothing is here', retryable: false },
   profile_not_found: { status: 404, title: 'There is no profile yet', retryable: false },
   job_not_found: { status: 404, title: 'There is no such job', retryable: false },
+  batch_not_found: { status: 404, title: 'There is no such batch', retryable: false },
+  file_not_found: { status: 404, title: 'There is no such file', retryable: false },
   job_failed: { status: 409, title: 'The job did not succeed', retryable: false },
   job_not_finished: { status: 409, title: 'The job has not ended yet', retryable: true },
   job_already_finished: { status: 409, title: 'The job has already ended', retryable: false },
+  batch_already_ended: { status: 409, title: 'The batch has already ended', retryable: false },
+  batch_superseded: { status: 409, title: 'Another upload of the batch has taken over', retryable: true },
   input_not_stored: { status: 409, title: 'The texts of the job are gone', retryable: false },
   result_expired: { status: 410, title: 'The result is gone', retryable: false },
   method_not_allowed: { status: 405, title: 'The method is not allowed here', retryable: false },
@@ -24,6 +28,7 @@ export const problemCatalogue = {
   unsupported_media_type: { status: 415, title: 'The body must be application/json', retryable: false },
   unsupported_encoding: { status: 415, title: 'The body must not be compressed', retryable: false },
   invalid_request: { status: 422, title: 'The request is well formed but invalid', retryable: false },
+  invalid_lines: { status: 422, title: 'Lines of the batch are invalid', retryable: false },
   idempotency_key_reused: { status: 422, title: 'The key was used with another body', retryable: false },
   rate_limited: { status: 429, title: 'Too many requests', retryable: true },
   quota_exceeded: { status: 429, title: 'Too many items', retryable: true },
@@ -36,6 +41,8 @@ export type ProblemCode = keyof typeof problemCatalogue;
 
 /** One fault of a request: where (a JSON pointer), which (a code), and in words. Never the input itself. */
 export interface Fault {
+  /** Of a batch, counted from 1. */
+  readonly line?: number;
   readonly pointer: string;
   readonly code: string;
   readonly detail: string;
@@ -48,6 +55,8 @@ export class ProblemError extends Error {
   readonly errors: readonly Fault[];
   /** What a job failed with, where the problem is that it failed. */
   readonly jobError: { readonly code: string; readonly detail: string } | undefined;
+  /** How many lines of a batch are bad, where that is the problem; `errors` has the first of them. */
+  readonly invalidLines: number | undefined;
   readonly headers: Readonly<Record<string, string>>;
 
   constructor(
@@ -56,6 +65,7 @@ export class ProblemError extends Error {
     extra: {
       errors?: readonly Fault[];
       jobError?: { readonly code: string; readonly detail: string };
+      invalidLines?: number;
       headers?: Record<string, string>;
       cause?: unknown;
     } = {},
@@ -66,6 +76,7 @@ export class ProblemError extends Error {
     this.status = problemCatalogue[code].status;
     this.errors = extra.errors ?? [];
     this.jobError = extra.jobError;
+    this.invalidLines = extra.invalidLines;
     this.headers = extra.headers ?? {};
   }
 }

@@ -1,0 +1,67 @@
+// The queries of the routes under /v1/batches and /v1/files, as they are checked and documented.
+
+import { z } from 'zod';
+import { batchLimits, batchStatuses, parseBatchId, parseFileId } from '../shared/batch.ts';
+import { limits } from '../shared/job.ts';
+import { boundedText } from '../shared/text-schema.ts';
+
+const idOf = (parse: (id: string) => string | undefined, code: string) =>
+  z
+    .string()
+    .refine((id) => parse(id) !== undefined, { error: `Is no ${code.replace('_', ' ')}`, params: { code } });
+
+const pageOf = (id: z.ZodString) => ({
+  limit: z.coerce.number().int().min(1).max(limits.pageJobsMax).default(limits.pageJobsDefault),
+  after: id.optional().describe('Older than this one: the `last_id` of the page before'),
+  before: id.optional().describe('Newer than this one, next to it: the `first_id` of the page behind'),
+});
+
+const oneDirection = (query: { after?: string | undefined; before?: string | undefined }): boolean =>
+  query.after === undefined || query.before === undefined;
+const oneDirectionRule = { error: 'Needs either after or before, not both', params: { code: 'one_of' } };
+
+export const batchListQuerySchema = z
+  .strictObject({
+    ...pageOf(idOf(parseBatchId, 'batch_id')),
+    status: z.enum(batchStatuses).optional(),
+    kind: boundedText(1, 64).optional(),
+  })
+  .refine(oneDirection, oneDirectionRule);
+
+export const fileListQuerySchema = z
+  .strictObject(pageOf(idOf(parseFileId, 'file_id')))
+  .refine(oneDirection, oneDirectionRule);
+
+export const batchLookQuerySchema = z.strictObject({
+  wait: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(limits.waitSecondsMax)
+    .optional()
+    .describe('Seconds to wait for the batch to end; an event wakes the answer'),
+});
+
+export const resultsQuerySchema = z.strictObject({
+  after: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(batchLimits.linesMax)
+    .optional()
+    .describe('Go on behind this result: the `index` of the last line that you have, in the same order'),
+  order: z
+    .enum(['completion', 'input'])
+    .default('completion')
+    .describe('`completion` gives each result as it is ready; `input` waits for the next line of the batch'),
+});
+
+export const fileUploadQuerySchema = z.strictObject({
+  filename: boundedText(1, batchLimits.filenameCharactersMax).default('batch.jsonl'),
+  retention_seconds: z.coerce
+    .number()
+    .int()
+    .min(60)
+    .max(limits.retentionSecondsMax)
+    .default(limits.retentionSecondsDefault),
+});

@@ -1,0 +1,95 @@
+// What a client may ask of a batch: the JSON body of `POST /v1/batches`, or for a body of lines its query, which has the
+// same names. Checked here to the last field; the lines are checked as they are read.
+
+import { z } from 'zod';
+import type { Kind, Registry } from '../models/registry.ts';
+import { batchLimits, batchLineSchema, invalidLinePolicies, parseFileId } from '../shared/batch.ts';
+import { limits, priorities } from '../shared/job.ts';
+import { boundedText, metadata, moment } from '../shared/text-schema.ts';
+
+const fileId = z
+  .string()
+  .refine((id) => parseFileId(id) !== undefined, { error: 'Is no file id', params: { code: 'file_id' } });
+
+const shared = {
+  kind: z.string().describe('What is done to each text, e.g. emotion'),
+  model: z.string().optional().describe('<kind>, <kind>@stable or <kind>@<version>; the default is stable'),
+  on_invalid: z
+    .enum(invalidLinePolicies)
+    .default('reject')
+    .describe(
+      '`reject`: nothing runs before the last line is read and all are good. `skip`: lines run as they are read, bad ones end as failed results',
+    ),
+  priority: z.enum(priorities).default('low').describe('Behind live traffic unless you say otherwise'),
+  user_id: boundedText(1, limits.userIdCharactersMax)
+    .optional()
+    .describe('Whose texts these are, where a line does not say'),
+  deadline_at: moment
+    .optional()
+    .describe('What has not started by then expires; what is done by then is kept'),
+};
+
+/** The JSON body: options, and the lines themselves or a file that has them. */
+export const batchRequestSchema = z
+  .strictObject({
+    ...shared,
+    options: z.record(z.string(), z.unknown()).default({}).describe('Depends on the kind'),
+    metadata: metadata.default({}),
+    store_input: z.boolean().default(true).describe('With false the texts are erased as their jobs end'),
+    retention_seconds: z
+      .int()
+      .min(60)
+      .max(limits.retentionSecondsMax)
+      .default(limits.retentionSecondsDefault),
+    items: z.array(z.unknown()).min(1).max(batchLimits.inlineItemsMax).optional().describe('The lines'),
+    input_file_id: fileId.optional().describe('A file of lines, from `POST /v1/files`'),
+  })
+  .refine((value) => (value.items === undefined) !== (value.input_file_id === undefined), {
+    error: 'Needs either items or input_file_id',
+    params: { code: 'one_of' },
+  });
+
+/** The body as the document shows it: `items` with the schema by which each line is checked. */
+export const batchBodySchema = z.strictObject({
+  ...batchRequestSchema.shape,
+  items: z.array(batchLineSchema).min(1).max(batchLimits.inlineItemsMax).optional().describe('The lines'),
+});
+
+/** A JSON object in a query parameter. */
+const jsonObject = z.string().transform((text, context) => {
+  try {
+    const value: unknown = JSON.parse(text);
+    return value;
+  } catch {
+    context.addIssue({ code: 'custom', message: 'Is not JSON', params: { code: 'malformed_json' } });
+    return z.NEVER;
+  }
+});
+
+/** The query beside an `application/x-ndjson` body. */
+export const batchQuerySchema = z.strictObject({
+  ...shared,
+  options: jsonObject
+    .pipe(batchRequestSchema.shape.options.unwrap())
+    .prefault('{}')
+    .describe('A JSON object; depends on the kind'),
+  metadata: jsonObject.pipe(metadata).prefault('{}').describe('A JSON object of up to 16 strings'),
+  store_input: z
+    .enum(['true', 'false'])
+    .transform((value) => value === 'true')
+    .prefault('true'),
+  retention_seconds: z.coerce
+    .number()
+    .int()
+    .min(60)
+    .max(limits.retentionSecondsMax)
+    .default(limits.retentionSecondsDefault),
+});
+
+/** What both forms say of a batch, without its lines. */
+export type BatchOptions = z.output<typeof batchQuerySchema>;
+
+/** The kinds that a batch can have: those that take texts. */
+export function batchKinds(registry: Registry): readonly Kind[] {
+  return registry.kinds.filter(({ input }) => input === 'texts');
+}
