@@ -3,9 +3,8 @@
 import { parseArgs } from 'node:util';
 import { createPool } from '../db/client.ts';
 import { setAnomalyFlags } from '../db/tenant-settings.ts';
-import { readConfig } from '../shared/config.ts';
 import { describeError } from './describe-error.ts';
-import { loadEnvFile } from './load-env-file.ts';
+import { readOperatorConfig } from './operator-config.ts';
 
 const usage = 'usage: npm run tenant -- <name> --anomaly-flags on|off';
 
@@ -15,8 +14,7 @@ async function main(): Promise<string> {
   const [name] = positionals;
   const wanted = values['anomaly-flags'];
   if (name === undefined || (wanted !== 'on' && wanted !== 'off')) throw new Error(usage);
-  loadEnvFile();
-  const pool = createPool(readConfig().DATABASE_URL, { role: 'owner', max: 1 });
+  const pool = createPool(readOperatorConfig().DATABASE_URL, { role: 'owner', max: 1 });
   try {
     if (!(await setAnomalyFlags(pool, name, wanted === 'on'))) throw new Error(`there is no tenant ${name}`);
     return `anomaly flags of ${name} are ${wanted}`;

@@ -365,16 +365,20 @@ export type Problem = {
   readonly title: string;
   readonly status: number;
   readonly detail: string;
-  readonly code: 'malformed_request' | 'malformed_json' | 'invalid_encoding' | 'invalid_header' | 'unauthenticated' | 'invalid_key' | 'insufficient_scope' | 'not_found' | 'profile_not_found' | 'job_not_found' | 'job_failed' | 'job_not_finished' | 'job_already_finished' | 'input_not_stored' | 'result_expired' | 'method_not_allowed' | 'not_acceptable' | 'payload_too_large' | 'unsupported_media_type' | 'unsupported_encoding' | 'invalid_request' | 'idempotency_key_reused' | 'rate_limited' | 'quota_exceeded' | 'internal_error' | 'ledger_unavailable' | 'overloaded';
+  readonly code: 'malformed_request' | 'malformed_json' | 'invalid_encoding' | 'invalid_header' | 'unauthenticated' | 'invalid_key' | 'insufficient_scope' | 'not_found' | 'profile_not_found' | 'job_not_found' | 'batch_not_found' | 'file_not_found' | 'job_failed' | 'job_not_finished' | 'job_already_finished' | 'batch_already_ended' | 'batch_superseded' | 'input_not_stored' | 'result_expired' | 'method_not_allowed' | 'not_acceptable' | 'payload_too_large' | 'unsupported_media_type' | 'unsupported_encoding' | 'invalid_request' | 'invalid_lines' | 'idempotency_key_reused' | 'rate_limited' | 'quota_exceeded' | 'internal_error' | 'ledger_unavailable' | 'overloaded';
   readonly request_id: string;
   /** The same request may succeed later */
   readonly retryable: boolean;
   readonly errors?: readonly {
+    /** Of a batch, counted from 1 */
+    readonly line?: number;
     /** JSON pointer */
     readonly pointer: string;
     readonly code: string;
     readonly detail: string;
   }[];
+  /** With `invalid_lines`: how many lines are bad; `errors` has the first 1,000 */
+  readonly invalid_lines?: number;
   /** With `job_failed`: what the job failed with */
   readonly error?: {
     readonly code: string;
@@ -409,6 +413,142 @@ export type JobRequest = {
   /** With false the texts are erased when the job ends */
   readonly store_input?: boolean;
   readonly retention_seconds?: number;
+};
+
+export type Batch = {
+  /** batch_ and a UUIDv7 */
+  readonly id: string;
+  readonly object: 'batch';
+  readonly status: 'validating' | 'in_progress' | 'canceling' | 'ended';
+  /** Once `status` is `ended` */
+  readonly end_reason: 'completed' | 'canceled' | 'expired' | 'invalid' | 'error' | null;
+  readonly kind: string;
+  readonly model: {
+    readonly name: string;
+    readonly version: string;
+    /** sha256 of the weights */
+    readonly digest: string;
+  };
+  readonly priority: 'high' | 'normal' | 'low';
+  readonly on_invalid: 'reject' | 'skip';
+  readonly input_file_id: string | null;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly created_at: string;
+  /** When its first lines could run */
+  readonly in_progress_at: string | null;
+  readonly cancel_requested_at: string | null;
+  readonly ended_at: string | null;
+  readonly deadline_at: string | null;
+  /** When batch and results are deleted */
+  readonly expires_at: string;
+  /** How far the lines have been read */
+  readonly input: {
+    /** Whether the last line has been read */
+    readonly complete: boolean;
+    /** Lines read and recorded so far */
+    readonly lines: number;
+    readonly invalid_lines: number;
+  };
+  /** Of lines; the last four are those of which the results are ready to be read */
+  readonly counts: {
+    readonly total: number;
+    readonly queued: number;
+    readonly processing: number;
+    readonly succeeded: number;
+    /** Bad lines included */
+    readonly failed: number;
+    readonly canceled: number;
+    readonly expired: number;
+  };
+  /** Why the batch ended as `invalid` or `error`, or was read only in part */
+  readonly error: {
+    readonly code: string;
+    readonly detail: string;
+  } | null;
+  /** The first 1,000 bad lines; empty in lists */
+  readonly errors: readonly {
+    /** Counted from 1 */
+    readonly line: number;
+    /** JSON pointer into the line */
+    readonly pointer: string;
+    readonly code: string;
+    readonly detail: string;
+  }[];
+  readonly links: {
+    readonly self: string;
+    readonly results: string;
+    readonly events: string;
+    readonly cancel: string;
+  };
+};
+
+export type BatchRequest = {
+  /** What is done to each text, e.g. emotion */
+  readonly kind: string;
+  /** <kind>, <kind>@stable or <kind>@<version>; the default is stable */
+  readonly model?: string;
+  /** `reject`: nothing runs before the last line is read and all are good. `skip`: lines run as they are read, bad ones end as failed results */
+  readonly on_invalid?: 'reject' | 'skip';
+  /** Behind live traffic unless you say otherwise */
+  readonly priority?: 'high' | 'normal' | 'low';
+  /** Whose texts these are, where a line does not say */
+  readonly user_id?: string;
+  /** What has not started by then expires; what is done by then is kept */
+  readonly deadline_at?: string;
+  /** Depends on the kind */
+  readonly options?: Readonly<Record<string, unknown>>;
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** With false the texts are erased as their jobs end */
+  readonly store_input?: boolean;
+  readonly retention_seconds?: number;
+  /** The lines */
+  readonly items?: readonly {
+    /** Yours; once in a batch */
+    readonly custom_id: string;
+    readonly text: string;
+    /** Whose text this is; else the `user_id` of the batch */
+    readonly user_id?: string;
+    /** Comes back with the result */
+    readonly metadata?: Readonly<Record<string, string>>;
+  }[];
+  /** A file of lines, from `POST /v1/files` */
+  readonly input_file_id?: string;
+};
+
+export type BatchResult = {
+  /** The place of the line in the batch, from 0 */
+  readonly index: number;
+  /** Null if the line was too broken to have one */
+  readonly custom_id: string | null;
+  readonly status: 'succeeded' | 'failed' | 'canceled' | 'expired';
+  /** As the kind's output schema says */
+  readonly output?: unknown;
+  readonly error?: {
+    readonly code: string;
+    readonly detail: string;
+    readonly pointer?: string;
+  };
+  /** The job that the line ran in; null for a bad line */
+  readonly job_id: string | null;
+  readonly user_id?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+};
+
+export type File = {
+  /** file_ and a UUIDv7 */
+  readonly id: string;
+  readonly object: 'file';
+  readonly filename: string;
+  readonly bytes: number;
+  /** Of the content, in hex */
+  readonly sha256: string;
+  readonly created_at: string;
+  /** When the file is deleted */
+  readonly expires_at: string;
+  readonly links: {
+    readonly self: string;
+    readonly content: string;
+  };
 };
 
 /** Each call by its method and path: what it takes, and what it answers with when it succeeds. */
@@ -617,6 +757,244 @@ export interface Operations {
     readonly header?: {
       /** The `id` of the last event that you have; an EventSource sends it */
       readonly 'Last-Event-ID'?: string;
+    };
+    readonly answer: string;
+  };
+  /** Submit a batch */
+  readonly 'POST /v1/batches': {
+    readonly query?: {
+      /** What is done to each text, e.g. emotion */
+      readonly kind?: string;
+      /** <kind>, <kind>@stable or <kind>@<version>; the default is stable */
+      readonly model?: string;
+      /** `reject`: nothing runs before the last line is read and all are good. `skip`: lines run as they are read, bad ones end as failed results */
+      readonly on_invalid?: 'reject' | 'skip';
+      /** Behind live traffic unless you say otherwise */
+      readonly priority?: 'high' | 'normal' | 'low';
+      /** Whose texts these are, where a line does not say */
+      readonly user_id?: string;
+      /** What has not started by then expires; what is done by then is kept */
+      readonly deadline_at?: string;
+      /** A JSON object; depends on the kind */
+      readonly options?: string;
+      /** A JSON object of up to 16 strings */
+      readonly metadata?: string;
+      readonly store_input?: 'true' | 'false';
+      readonly retention_seconds?: number;
+    };
+    readonly header?: {
+      readonly 'Idempotency-Key'?: string;
+    };
+    readonly body: BatchRequest | string;
+    readonly answer: Batch;
+  };
+  /** Batches, newest first */
+  readonly 'GET /v1/batches': {
+    readonly query?: {
+      readonly limit?: number;
+      /** Older than this one: the `last_id` of the page before */
+      readonly after?: string;
+      /** Newer than this one, next to it: the `first_id` of the page behind */
+      readonly before?: string;
+      readonly status?: 'validating' | 'in_progress' | 'canceling' | 'ended';
+      readonly kind?: string;
+    };
+    readonly answer: {
+      readonly object: 'list';
+      /** Newest first */
+      readonly data: readonly {
+        /** batch_ and a UUIDv7 */
+        readonly id: string;
+        readonly object: 'batch';
+        readonly status: 'validating' | 'in_progress' | 'canceling' | 'ended';
+        /** Once `status` is `ended` */
+        readonly end_reason: 'completed' | 'canceled' | 'expired' | 'invalid' | 'error' | null;
+        readonly kind: string;
+        readonly model: {
+          readonly name: string;
+          readonly version: string;
+          /** sha256 of the weights */
+          readonly digest: string;
+        };
+        readonly priority: 'high' | 'normal' | 'low';
+        readonly on_invalid: 'reject' | 'skip';
+        readonly input_file_id: string | null;
+        readonly metadata: Readonly<Record<string, string>>;
+        readonly created_at: string;
+        /** When its first lines could run */
+        readonly in_progress_at: string | null;
+        readonly cancel_requested_at: string | null;
+        readonly ended_at: string | null;
+        readonly deadline_at: string | null;
+        /** When batch and results are deleted */
+        readonly expires_at: string;
+        /** How far the lines have been read */
+        readonly input: {
+          /** Whether the last line has been read */
+          readonly complete: boolean;
+          /** Lines read and recorded so far */
+          readonly lines: number;
+          readonly invalid_lines: number;
+        };
+        /** Of lines; the last four are those of which the results are ready to be read */
+        readonly counts: {
+          readonly total: number;
+          readonly queued: number;
+          readonly processing: number;
+          readonly succeeded: number;
+          /** Bad lines included */
+          readonly failed: number;
+          readonly canceled: number;
+          readonly expired: number;
+        };
+        /** Why the batch ended as `invalid` or `error`, or was read only in part */
+        readonly error: {
+          readonly code: string;
+          readonly detail: string;
+        } | null;
+        /** The first 1,000 bad lines; empty in lists */
+        readonly errors: readonly {
+          /** Counted from 1 */
+          readonly line: number;
+          /** JSON pointer into the line */
+          readonly pointer: string;
+          readonly code: string;
+          readonly detail: string;
+        }[];
+        readonly links: {
+          readonly self: string;
+          readonly results: string;
+          readonly events: string;
+          readonly cancel: string;
+        };
+      }[];
+      /** Whether there are more in the direction that was asked for */
+      readonly has_more: boolean;
+      readonly first_id: string | null;
+      readonly last_id: string | null;
+    };
+  };
+  /** Look at a batch, or wait for it */
+  readonly 'GET /v1/batches/{id}': {
+    readonly path: {
+      readonly id: string;
+    };
+    readonly query?: {
+      /** Seconds to wait for the batch to end; an event wakes the answer */
+      readonly wait?: number | null;
+    };
+    readonly answer: Batch;
+  };
+  /** Erase a batch */
+  readonly 'DELETE /v1/batches/{id}': {
+    readonly path: {
+      readonly id: string;
+    };
+    readonly answer: {
+      readonly id: string;
+      readonly object: 'batch';
+      readonly deleted: true;
+    };
+  };
+  /** The results, a line each, while the batch still runs */
+  readonly 'GET /v1/batches/{id}/results': {
+    readonly path: {
+      readonly id: string;
+    };
+    readonly query?: {
+      /** Go on behind this result: the `index` of the last line that you have, in the same order */
+      readonly after?: number | null;
+      /** `completion` gives each result as it is ready; `input` waits for the next line of the batch */
+      readonly order?: 'completion' | 'input';
+    };
+    readonly answer: BatchResult;
+  };
+  /** The progress of a batch, as server-sent events */
+  readonly 'GET /v1/batches/{id}/events': {
+    readonly path: {
+      readonly id: string;
+    };
+    readonly query?: {
+      /** As `Last-Event-ID`, which goes first */
+      readonly after?: number;
+    };
+    readonly header?: {
+      /** The `id` of the last event that you have */
+      readonly 'Last-Event-ID'?: string;
+    };
+    readonly answer: string;
+  };
+  /** Cancel a batch */
+  readonly 'POST /v1/batches/{id}/cancel': {
+    readonly path: {
+      readonly id: string;
+    };
+    readonly answer: Batch;
+  };
+  /** Upload lines for batches */
+  readonly 'POST /v1/files': {
+    readonly query?: {
+      readonly filename?: string;
+      readonly retention_seconds?: number;
+    };
+    readonly body: string;
+    readonly answer: File;
+  };
+  /** Files, newest first */
+  readonly 'GET /v1/files': {
+    readonly query?: {
+      readonly limit?: number;
+      /** Older than this one: the `last_id` of the page before */
+      readonly after?: string;
+      /** Newer than this one, next to it: the `first_id` of the page behind */
+      readonly before?: string;
+    };
+    readonly answer: {
+      readonly object: 'list';
+      readonly data: readonly {
+        /** file_ and a UUIDv7 */
+        readonly id: string;
+        readonly object: 'file';
+        readonly filename: string;
+        readonly bytes: number;
+        /** Of the content, in hex */
+        readonly sha256: string;
+        readonly created_at: string;
+        /** When the file is deleted */
+        readonly expires_at: string;
+        readonly links: {
+          readonly self: string;
+          readonly content: string;
+        };
+      }[];
+      /** Whether there are more in the direction that was asked for */
+      readonly has_more: boolean;
+      readonly first_id: string | null;
+      readonly last_id: string | null;
+    };
+  };
+  /** Look at a file */
+  readonly 'GET /v1/files/{id}': {
+    readonly path: {
+      readonly id: string;
+    };
+    readonly answer: File;
+  };
+  /** Delete a file */
+  readonly 'DELETE /v1/files/{id}': {
+    readonly path: {
+      readonly id: string;
+    };
+    readonly answer: {
+      readonly id: string;
+      readonly object: 'file';
+      readonly deleted: true;
+    };
+  };
+  /** The bytes of a file, as they were uploaded */
+  readonly 'GET /v1/files/{id}/content': {
+    readonly path: {
+      readonly id: string;
     };
     readonly answer: string;
   };
@@ -1132,6 +1510,18 @@ export const answerFields: Readonly<Record<keyof Operations, readonly string[]>>
   'POST /v1/jobs/{id}/cancel': ['id', 'object', 'kind', 'status', 'status_reason', 'user_id', 'custom_id', 'metadata', 'tags', 'model', 'priority', 'created_at', 'queued_at', 'started_at', 'ended_at', 'not_before', 'deadline_at', 'expires_at', 'retry_of', 'attempts', 'counts', 'timing_ms', 'execution', 'error', 'result', 'links'],
   'POST /v1/jobs/{id}/retry': ['id', 'object', 'kind', 'status', 'status_reason', 'user_id', 'custom_id', 'metadata', 'tags', 'model', 'priority', 'created_at', 'queued_at', 'started_at', 'ended_at', 'not_before', 'deadline_at', 'expires_at', 'retry_of', 'attempts', 'counts', 'timing_ms', 'execution', 'error', 'result', 'links'],
   'GET /v1/jobs/{id}/events': [],
+  'POST /v1/batches': ['id', 'object', 'status', 'end_reason', 'kind', 'model', 'priority', 'on_invalid', 'input_file_id', 'metadata', 'created_at', 'in_progress_at', 'cancel_requested_at', 'ended_at', 'deadline_at', 'expires_at', 'input', 'counts', 'error', 'errors', 'links'],
+  'GET /v1/batches': ['object', 'data', 'has_more', 'first_id', 'last_id'],
+  'GET /v1/batches/{id}': ['id', 'object', 'status', 'end_reason', 'kind', 'model', 'priority', 'on_invalid', 'input_file_id', 'metadata', 'created_at', 'in_progress_at', 'cancel_requested_at', 'ended_at', 'deadline_at', 'expires_at', 'input', 'counts', 'error', 'errors', 'links'],
+  'DELETE /v1/batches/{id}': ['id', 'object', 'deleted'],
+  'GET /v1/batches/{id}/results': ['index', 'custom_id', 'status', 'job_id'],
+  'GET /v1/batches/{id}/events': [],
+  'POST /v1/batches/{id}/cancel': ['id', 'object', 'status', 'end_reason', 'kind', 'model', 'priority', 'on_invalid', 'input_file_id', 'metadata', 'created_at', 'in_progress_at', 'cancel_requested_at', 'ended_at', 'deadline_at', 'expires_at', 'input', 'counts', 'error', 'errors', 'links'],
+  'POST /v1/files': ['id', 'object', 'filename', 'bytes', 'sha256', 'created_at', 'expires_at', 'links'],
+  'GET /v1/files': ['object', 'data', 'has_more', 'first_id', 'last_id'],
+  'GET /v1/files/{id}': ['id', 'object', 'filename', 'bytes', 'sha256', 'created_at', 'expires_at', 'links'],
+  'DELETE /v1/files/{id}': ['id', 'object', 'deleted'],
+  'GET /v1/files/{id}/content': [],
   'GET /v1/users/{user_id}/emotions': ['user_id', 'data', 'has_more', 'trajectory'],
   'GET /v1/users/{user_id}/profile': ['user_id', 'version', 'created_at', 'profile'],
   'GET /v1/users/{user_id}/profile/diff': ['user_id', 'from', 'to', 'diff'],
