@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { z } from 'zod';
-import type { CallAnswer } from '../../shared/client/client.ts';
+import type { CallAnswer } from '../../shared/client/call.ts';
 import { SomaError } from '../../shared/client/soma-error.ts';
 import { pause } from '../../shared/client/transport.ts';
 import { type Cli, exitCodes, readArguments, reading, wholeNumber } from './cli.ts';

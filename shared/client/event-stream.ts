@@ -68,7 +68,7 @@ export async function* readEvents(
   body: ReadableStream<Uint8Array>,
 ): AsyncGenerator<StreamEvent, void, undefined> {
   let data: string[] = [];
-  for await (const line of readLines(body)) {
+  for await (const line of readLines(body, 'dropped')) {
     if (line === '') {
       const event = data.length === 0 ? undefined : toEvent(data.join('\n'));
       data = [];
@@ -77,16 +77,21 @@ export async function* readEvents(
   }
 }
 
-/** The lines of a stream, without their ends; what stands after the last end is no line. */
-export async function* readLines(body: ReadableStream<Uint8Array>): AsyncGenerator<string, void, undefined> {
+/** The lines of bytes that come in pieces, without their ends. @param unfinished whether the last one counts without its end */
+export async function* readLines(
+  bytes: AsyncIterable<Uint8Array>,
+  unfinished: 'kept' | 'dropped',
+): AsyncGenerator<string, void, undefined> {
   const decoder = new TextDecoder();
   let rest = '';
-  for await (const chunk of body) {
+  for await (const chunk of bytes) {
     rest += decoder.decode(chunk, { stream: true });
-    const lines = rest.split(/\r?\n/);
+    const lines = rest.split('\n');
     rest = lines.pop() ?? '';
-    yield* lines;
+    for (const line of lines) yield line.endsWith('\r') ? line.slice(0, -1) : line;
   }
+  rest += decoder.decode();
+  if (unfinished === 'kept' && rest !== '') yield rest;
 }
 
 function toEvent(text: string): StreamEvent {
