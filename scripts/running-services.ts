@@ -4,6 +4,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { packageRoot } from '../shared/config.ts';
+import { isAlive } from './folder-owner.ts';
 
 const path = join(packageRoot, '.services', 'running.json');
 const fileSchema = z.object({ pid: z.number(), env: z.record(z.string(), z.string()) });
@@ -33,14 +34,5 @@ function readFile(): z.output<typeof fileSchema> | undefined {
     return fileSchema.safeParse(JSON.parse(readFileSync(path, 'utf8'))).data;
   } catch {
     return undefined;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
   }
 }

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { packageRoot } from '../shared/config.ts';
 import { loadEnvFile } from './load-env-file.ts';
+import { addBatch } from './soma/batch.ts';
 import { type Cli, connect, exitCodes, explainFailure, globalOptionsSchema } from './soma/cli.ts';
 import { addControl } from './soma/control.ts';
 import { addDemo } from './soma/demo.ts';
@@ -38,6 +39,7 @@ async function main(): Promise<number> {
       outcome = await perform(program, stopping, (cli) => run(cli, args, options));
     };
   addSubmit(program, act);
+  addBatch(program, act);
   addControl(program, act);
   addKeys(program, act);
   addDoctor(program, act);

@@ -59,7 +59,10 @@ export const wholeNumber = (min: number, max: number) => z.coerce.number().int()
 /** What went wrong and, where that is known, what to do about it. */
 export function explainFailure(error: unknown, url: string): string {
   if (!(error instanceof SomaError)) return `soma: ${describeError(error)}`;
-  const faults = error.errors.map(({ pointer, detail }) => `  ${pointer === '' ? '/' : pointer}: ${detail}`);
+  const faults = error.errors.map((fault) => {
+    const line = fault.line === undefined ? '' : `line ${fault.line} `;
+    return `  ${line}${fault.pointer === '' ? '/' : fault.pointer}: ${fault.detail}`;
+  });
   const remedy = remedyFor(error, url);
   return [
     `soma: ${error.message} (${error.code})`,

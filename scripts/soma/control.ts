@@ -16,16 +16,20 @@ const pageMax = 100;
 export function addControl(program: Command, act: Act): void {
   program
     .command('tail')
-    .summary('follow what happens to a job, or to all new ones')
-    .description('Prints each event of a job until its last; without a job, each new job as it comes in.')
-    .argument('[job]', 'id of a job')
+    .summary('follow a job or a batch, or all new jobs')
+    .description(
+      'Prints each event of a job or batch until its last; without one, each new job as it comes in.',
+    )
+    .argument('[job]', 'id of a job or batch')
     .option('--after <sequence>', 'go on behind this event', reading(wholeNumber(0, 2 ** 31 - 1)))
     .addHelpText('after', '\nExamples:\n  $ soma tail job_0199...\n  $ soma tail --json | jq .id')
     .action(act(tail));
   program
     .command('cancel')
-    .summary('cancel jobs')
-    .description('Cancels jobs; one that has ended already stays as it is and counts as a failure.')
+    .summary('cancel jobs or batches')
+    .description(
+      'Cancels jobs and batches; one that has ended already stays as it is and counts as a failure.',
+    )
     .argument('<job...>', 'ids; "-" for standard input')
     .addHelpText('after', '\nExample:\n  $ soma cancel job_0199...')
     .action(act(cancel));
@@ -55,7 +59,8 @@ async function tail(cli: Cli, args: readonly string[], given: unknown): Promise<
   const { after = 0 } = z.object({ after: z.number().optional() }).parse(given);
   const [id] = args;
   if (id === undefined) return tailAll(cli);
-  for await (const event of cli.client.stream(id, { after, signal: cli.signal })) {
+  const { stream } = id.startsWith('batch_') ? cli.client.batch : cli.client;
+  for await (const event of stream(id, { after, signal: cli.signal })) {
     const words = `${event.at}  ${id}  ${event.type}  ${JSON.stringify(event.data)}`;
     await cli.terminal.data(cli.json ? JSON.stringify(event) : words);
   }
@@ -86,8 +91,9 @@ async function cancel(cli: Cli, args: readonly string[]): Promise<number> {
   let ok = true;
   for (const id of ids) {
     try {
-      const job = await cli.client.cancel(id, { signal: cli.signal });
-      await cli.terminal.data(cli.json ? JSON.stringify(job) : `${job.id}  ${job.status}`);
+      const { cancel: stop } = id.startsWith('batch_') ? cli.client.batch : cli.client;
+      const answer = await stop(id, { signal: cli.signal });
+      await cli.terminal.data(cli.json ? JSON.stringify(answer) : `${answer.id}  ${answer.status}`);
     } catch (error) {
       if (!(error instanceof SomaError) || error.status === undefined || error.status >= 500) throw error;
       // One that cannot be canceled must not keep the others from it.

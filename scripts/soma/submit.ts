@@ -5,6 +5,8 @@ import { z } from 'zod';
 import type { Job, JobRequest } from '../../shared/client/contract.ts';
 import { limits } from '../../shared/job.ts';
 import { type Cli, collecting, exitCodes, readArguments, reading, wholeNumber } from './cli.ts';
+import { showBatch } from './show-batch.ts';
+import { optionPair } from './option-pair.ts';
 import { showJob, wentWell } from './show-job.ts';
 
 export type Act = (
@@ -26,20 +28,6 @@ const optionsSchema = z.object({
   wait: z.boolean().default(false),
 });
 type SubmitOptions = z.output<typeof optionsSchema>;
-
-/** `key=value`, where the value is JSON if it reads as JSON and a text if not. */
-const optionPair = z
-  .string()
-  .regex(/^\w+=/, 'is <name>=<value>')
-  .transform((text): [string, unknown] => {
-    const at = text.indexOf('=');
-    const value = text.slice(at + 1);
-    try {
-      return [text.slice(0, at), JSON.parse(value)];
-    } catch {
-      return [text.slice(0, at), value];
-    }
-  });
 
 export function addSubmit(program: Command, act: Act): void {
   program
@@ -73,9 +61,9 @@ Examples:
     .action(act(submit));
   program
     .command('wait')
-    .summary('wait for jobs and print their results')
-    .description('Waits until each job has ended and prints it. Fails if one did not succeed.')
-    .argument('<job...>', 'ids of jobs; "-" for standard input')
+    .summary('wait for jobs or batches and print them')
+    .description('Waits until each job or batch has ended and prints it. Fails if one did not succeed.')
+    .argument('<job...>', 'ids of jobs or batches; "-" for standard input')
     .option('-t, --timeout <seconds>', 'give up after so long', reading(wholeNumber(1, 864_000)))
     .addHelpText(
       'after',
@@ -138,10 +126,14 @@ async function wait(cli: Cli, args: readonly string[], given: unknown): Promise<
   for (const [index, id] of ids.entries()) {
     cli.terminal.status(`waiting for ${id} (${index + 1} of ${ids.length})`);
     const left = deadline - performance.now();
-    const job = await cli.client.wait(id, {
-      signal: cli.signal,
-      ...(timeout === undefined ? {} : { timeoutMs: Math.max(0, left) }),
-    });
+    const how = { signal: cli.signal, ...(timeout === undefined ? {} : { timeoutMs: Math.max(0, left) }) };
+    if (id.startsWith('batch_')) {
+      const batch = await cli.client.batch.wait(id, how);
+      ok &&= batch.end_reason === 'completed' && batch.counts.failed === 0;
+      await cli.terminal.data(cli.json ? JSON.stringify(batch) : showBatch(batch));
+      continue;
+    }
+    const job = await cli.client.wait(id, how);
     ok &&= wentWell(job);
     await printJob(cli, job);
   }

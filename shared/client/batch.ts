@@ -10,6 +10,9 @@ import { backoff, pause, type Transport } from './transport.ts';
 /** One text of a batch, under a label that no other line of it has. */
 export type BatchLine = NonNullable<BatchRequest['items']>[number];
 
+/** Lines, each as an object or as the JSON text that it is sent as; a source that is no array is begun anew by a call. */
+export type BatchLines = readonly (BatchLine | string)[] | (() => AsyncIterable<BatchLine | string>);
+
 type LinesQuery = NonNullable<CallInput<'POST /v1/batches'>['query']>;
 /** What is said of all lines. */
 export type BatchOptions = Omit<LinesQuery, 'kind' | 'options' | 'metadata' | 'store_input'> &
@@ -31,14 +34,10 @@ export interface ResultsOptions extends CallOptions {
 
 export interface BatchClient {
   /**
-   * Sends lines as they come. After a cut they are sent again from the first, and the server passes over those that
-   * it has, which is why a source that is no array is a function.
+   * Sends lines as they come. After a cut they are sent again from the first, and the server passes over those that it
+   * has.
    */
-  readonly submit: (
-    lines: readonly BatchLine[] | (() => AsyncIterable<BatchLine>),
-    options: BatchOptions,
-    how?: SubmitBatchOptions,
-  ) => Promise<Batch>;
+  readonly submit: (lines: BatchLines, options: BatchOptions, how?: SubmitBatchOptions) => Promise<Batch>;
   /** Every result once, over cuts and restarts of the server, while the batch still runs and until it has ended. */
   readonly results: (
     batchId: string,
@@ -125,7 +124,7 @@ export function createBatchClient(transport: Transport, call: Call): BatchClient
 
 async function upload(
   transport: Transport,
-  lines: readonly BatchLine[] | (() => AsyncIterable<BatchLine>),
+  lines: BatchLines,
   options: BatchOptions,
   { idempotencyKey = '', signal, onAccepted }: SubmitBatchOptions,
 ): Promise<Batch> {
@@ -161,12 +160,14 @@ function toQuery(options: BatchOptions): string {
 }
 
 /** Lines as bytes, pulled as fast as they leave. */
-function toStream(lines: Iterable<BatchLine> | AsyncIterable<BatchLine>): ReadableStream<Uint8Array> {
+function toStream(
+  lines: Iterable<BatchLine | string> | AsyncIterable<BatchLine | string>,
+): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   async function* pieces() {
     let piece = '';
     for await (const line of lines) {
-      piece += `${JSON.stringify(line)}\n`;
+      piece += `${typeof line === 'string' ? line : JSON.stringify(line)}\n`;
       if (piece.length < pieceBytes) continue;
       yield encoder.encode(piece);
       piece = '';
@@ -187,7 +188,7 @@ async function* readResults(
   });
   const response = await transport.send({
     method: 'GET',
-    path: `/v1/batches/${encodeURIComponent(id)}/results?${query}`,
+    path: `/v1/batches/${encodeURIComponent(id)}/results?${query.toString()}`,
     headers: { accept: 'application/x-ndjson' },
     repeatable: true,
     streamed: true,
