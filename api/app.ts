@@ -5,16 +5,23 @@ import helmet from 'helmet';
 import { randomUUID } from 'node:crypto';
 import { exposition, metrics } from '../shared/metrics.ts';
 import { authenticate } from './authenticate.ts';
+import { limitBodyTime } from './body-time.ts';
 import type { Context } from './context.ts';
 import { limitRequests } from './limit-requests.ts';
 import { notFound, problemHandler } from './problem-handler.ts';
+import { batchRoutes } from './routes/batches.ts';
+import { batchStreamRoutes } from './routes/batch-streams.ts';
 import { compatRoutes } from './routes/compat.ts';
 import { docsRoutes } from './routes/docs.ts';
+import { fileRoutes } from './routes/files.ts';
 import { healthRoutes } from './routes/health.ts';
 import { jobControlRoutes } from './routes/job-control.ts';
 import { jobEventRoutes } from './routes/job-events.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { userRoutes } from './routes/users.ts';
+
+/** How long a client may take to send a request that is no upload. */
+const bodyMsMax = 15_000;
 
 export function createApp(context: Context): Express {
   const app = express();
@@ -26,6 +33,7 @@ export function createApp(context: Context): Express {
   );
   app.use(
     identify,
+    limitBodyTime(bodyMsMax),
     measure,
     closeWhenStopping(context.stopping),
     authenticate(context.config, context.keys),
@@ -41,6 +49,9 @@ export function createApp(context: Context): Express {
     jobRoutes(context),
     jobControlRoutes(context),
     jobEventRoutes(context),
+    batchRoutes(context),
+    batchStreamRoutes(context),
+    fileRoutes(context),
     userRoutes(context),
     compatRoutes(context),
   );

@@ -1,11 +1,15 @@
 // What a client may ask of a batch: the JSON body of `POST /v1/batches`, or for a body of lines its query, which has the
 // same names. Checked here to the last field; the lines are checked as they are read.
 
+import { v7 } from 'uuid';
 import { z } from 'zod';
+import type { NewBatch } from '../db/batch-intake.ts';
 import type { Kind, Registry } from '../models/registry.ts';
 import { batchLimits, batchLineSchema, invalidLinePolicies, parseFileId } from '../shared/batch.ts';
-import { limits, priorities } from '../shared/job.ts';
+import { limits, priorities, uuidTime } from '../shared/job.ts';
 import { boundedText, metadata, moment } from '../shared/text-schema.ts';
+import { fingerprint } from './fingerprint.ts';
+import { invalidRequest, validate } from './validate.ts';
 
 const fileId = z
   .string()
@@ -90,6 +94,68 @@ export const batchQuerySchema = z.strictObject({
 export type BatchOptions = z.output<typeof batchQuerySchema>;
 
 /** The kinds that a batch can have: those that take texts. */
-export function batchKinds(registry: Registry): readonly Kind[] {
+function batchKinds(registry: Registry): readonly Kind[] {
   return registry.kinds.filter(({ input }) => input === 'texts');
+}
+
+/**
+ * The batch that a client asks for, without its lines. Its id is a new UUIDv7, whose time is its `createdAt`.
+ * @throws ProblemError `invalid_request`
+ */
+export function toNewBatch(
+  request: BatchOptions,
+  context: {
+    readonly tenantId: string;
+    readonly registry: Registry;
+    readonly idempotencyKey: string | undefined;
+    readonly fileId?: string;
+    /** Where the options stand in the request. */
+    readonly at: string;
+  },
+): NewBatch {
+  const { analyzer, model } = findBatchModel(request, context.registry, context.at);
+  const options = validate(analyzer.optionsSchema, request.options, `${context.at}/options`);
+  const id = v7();
+  const createdAt = uuidTime(id);
+  const deadline = request.deadline_at === undefined ? null : new Date(request.deadline_at);
+  if (deadline !== null && deadline <= createdAt) {
+    const pointer = `${context.at}/deadline_at`;
+    throw invalidRequest([{ pointer, code: 'in_the_past', detail: 'Has already passed' }]);
+  }
+  return {
+    tenantId: context.tenantId,
+    id,
+    uploadId: v7(),
+    kind: request.kind,
+    modelVersion: model.version,
+    modelDigest: model.digest,
+    class: priorities.indexOf(request.priority),
+    onInvalid: request.on_invalid,
+    userId: request.user_id ?? null,
+    options,
+    metadata: request.metadata,
+    storeInput: request.store_input,
+    fileId: context.fileId ?? null,
+    idempotencyKey: context.idempotencyKey ?? null,
+    fingerprint: fingerprint({ ...request, input_file_id: context.fileId }),
+    deadlineAt: deadline?.toISOString() ?? null,
+    createdAt: createdAt.toISOString(),
+    expiresAt: new Date(createdAt.getTime() + request.retention_seconds * 1000).toISOString(),
+  };
+}
+
+function findBatchModel({ kind, model }: BatchOptions, registry: Registry, at: string) {
+  const kinds = batchKinds(registry);
+  const analyzer = kinds.find((candidate) => candidate.kind === kind);
+  if (analyzer === undefined) {
+    const known = kinds.map((candidate) => candidate.kind).join(', ');
+    const detail = `Not a kind that takes texts; those are: ${known}`;
+    throw invalidRequest([{ pointer: `${at}/kind`, code: 'unknown_kind', detail }]);
+  }
+  const found = registry.resolve(kind, model);
+  if (found === undefined)
+    throw invalidRequest([
+      { pointer: `${at}/model`, code: 'unknown_model', detail: 'Not a model of this kind' },
+    ]);
+  return { analyzer, model: found };
 }

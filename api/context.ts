@@ -23,6 +23,8 @@ export interface Context {
   readonly readers: Pool;
   /** Changes jobs for a client: cancels and erases; each statement names the tenant. */
   readonly changers: Pool;
+  /** Records batches and files, whose statements may take longer; each names the tenant. */
+  readonly bulk: Pool;
   readonly keys: Keys;
   readonly quota: Quota;
   readonly admission: Admission;

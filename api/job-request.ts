@@ -1,12 +1,12 @@
 // What a client may ask: the body of `POST /v1/jobs`, checked to the last field, and turned into a row to record.
 
-import { createHash } from 'node:crypto';
 import { v7 } from 'uuid';
 import { z } from 'zod';
 import type { NewJob } from '../db/submissions.ts';
 import type { Kind, Registry } from '../models/registry.ts';
 import { limits, priorities, uuidTime } from '../shared/job.ts';
 import { boundedText, itemText, metadata, moment } from '../shared/text-schema.ts';
+import { fingerprint } from './fingerprint.ts';
 import { invalidRequest, validate } from './validate.ts';
 
 const input = z
@@ -148,13 +148,4 @@ function readTexts({ input: given, user_id: userId }: JobRequest, { kind, input:
     ]);
   }
   return [];
-}
-
-/** SHA-256 of the body with its keys in order: the same request whatever the order in which it was written. */
-function fingerprint(body: unknown): string {
-  const sortKeys = (_key: string, value: unknown): unknown =>
-    typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : value;
-  return createHash('sha256').update(JSON.stringify(body, sortKeys)).digest('hex');
 }

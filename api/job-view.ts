@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import type { AnalysisRow, JobRow } from '../db/jobs.ts';
 import type { NewJob } from '../db/submissions.ts';
+import { formatBatchId } from '../shared/batch.ts';
 import { formatJobId, isTerminal, jobStatuses, priorities } from '../shared/job.ts';
 
 const moment = z.iso.datetime();
@@ -39,6 +40,7 @@ export const jobViewSchema = z.object({
   deadline_at: moment.nullable(),
   expires_at: moment.describe('When job and result are deleted'),
   retry_of: z.string().nullable(),
+  batch_id: z.string().nullable().describe('The batch that it is a part of'),
   attempts: z.array(
     z.object({
       number: z.int(),
@@ -135,6 +137,7 @@ export function toJobView(job: JobRow, analyses: readonly AnalysisRow[]): JobVie
     not_before: toMoment(job.notBefore),
     deadline_at: toMoment(job.deadlineAt),
     expires_at: job.expiresAt.toISOString(),
+    batch_id: job.batchId === null ? null : formatBatchId(job.batchId),
     retry_of: job.retryOf === null ? null : formatJobId(job.retryOf),
     attempts: attemptsSchema.parse(job.attempts),
     counts: { total: job.itemCount, succeeded: job.succeededCount, failed: job.failedCount },
@@ -166,6 +169,8 @@ export function toJobRow(job: NewJob): JobRow {
     metadata: job.metadata,
     tags: [...job.tags],
     retryOf: job.retryOf ?? null,
+    batchId: job.batchId ?? null,
+    batchCounted: false,
     itemCount: Math.max(1, job.texts.length),
     succeededCount: 0,
     failedCount: 0,

@@ -31,6 +31,7 @@ const recorders = createPool(url, {
 const system = createPool(url, { role: 'worker', max: 2, ...patience });
 const changers = createPool(url, { role: 'worker', max: config.DATABASE_POOL_MAX, ...patience });
 
+const bulk = createPool(url, { role: 'worker', max: 4, connectTimeoutMs: config.INTAKE_TIMEOUT_MS });
 const keyReaders = createPool(url, { role: 'intake', max: 2, ...patience });
 
 const registry = createRegistry(config.MODELS_DIR);
@@ -49,6 +50,7 @@ const app = createApp({
   system,
   readers,
   changers,
+  bulk,
   keys: createKeys(keyReaders),
   quota,
   admission,
@@ -60,11 +62,12 @@ const app = createApp({
   stopping: stopping.signal,
 });
 
-// Node's own defaults leave a slow client five minutes to send a request.
+// Node's own defaults leave a slow client five minutes to send a request. How long a body may take depends on the route
+// (body-time.ts).
 const server = createServer(
   {
     headersTimeout: 10_000,
-    requestTimeout: 15_000,
+    requestTimeout: 0,
     keepAliveTimeout: 75_000,
     connectionsCheckingInterval: 2000,
   },
@@ -97,7 +100,7 @@ stopOnSignal(log, config.DRAIN_MS, () => {
     ['graph', graph.close],
     [
       'database',
-      () => Promise.all([readers, recorders, changers, system, keyReaders].map((pool) => pool.end())),
+      () => Promise.all([readers, recorders, changers, bulk, system, keyReaders].map((pool) => pool.end())),
     ],
   ];
 });

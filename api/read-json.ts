@@ -3,9 +3,8 @@
 import type { Request, RequestHandler } from 'express';
 import express from 'express';
 import { isUtf8 } from 'node:buffer';
+import { findTrap, placeOf } from '../shared/faults.ts';
 import { ProblemError } from '../shared/problem.ts';
-
-const depthMax = 16;
 
 /** Reads the body as bytes, at most `bodyBytesMax` of them; compressed or non-JSON bodies are refused unread. */
 export function readBody(bodyBytesMax: number): RequestHandler[] {
@@ -39,7 +38,7 @@ export function parseJson(request: Request): unknown {
     throw new ProblemError('malformed_json', 'The body is empty');
   if (!isUtf8(body)) throw new ProblemError('invalid_encoding', 'The body has bytes that are not UTF-8');
   const value = parseText(body.toString('utf8'));
-  refuseTraps(value, '', 0);
+  refuseTraps(value);
   return value;
 }
 
@@ -47,31 +46,14 @@ function parseText(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    // V8 quotes the input in its message; only the place is safe to repeat.
-    const place =
-      error instanceof Error ? /position \d+( \(line \d+ column \d+\))?/.exec(error.message)?.[0] : undefined;
-    throw new ProblemError('malformed_json', `The body is not JSON${place ? `: see ${place}` : ''}`);
+    throw new ProblemError('malformed_json', `The body is not JSON${placeOf(error)}`);
   }
 }
 
-/** Keys that reach for a prototype, and nesting that no request needs. */
-function refuseTraps(value: unknown, pointer: string, depth: number): void {
-  if (typeof value !== 'object' || value === null) return;
-  if (depth > depthMax) {
-    const errors = [{ pointer, code: 'too_deep', detail: `Nested deeper than ${depthMax} levels` }];
-    throw new ProblemError('invalid_request', 'The body is nested too deeply', { errors });
-  }
-  for (const [key, child] of Object.entries(value)) {
-    const childPointer = `${pointer}/${escapePointer(key)}`;
-    if (key === '__proto__') {
-      const errors = [{ pointer: childPointer, code: 'unknown_field', detail: 'This field is not accepted' }];
-      throw new ProblemError('invalid_request', 'The body has a field that is not accepted', { errors });
-    }
-    refuseTraps(child, childPointer, depth + 1);
-  }
-}
-
-/** RFC 6901: `~` and `/` inside a pointer's segment. */
-export function escapePointer(segment: string): string {
-  return segment.replaceAll('~', '~0').replaceAll('/', '~1');
+function refuseTraps(value: unknown): void {
+  const trap = findTrap(value);
+  if (trap === undefined) return;
+  const detail =
+    trap.code === 'too_deep' ? 'The body is nested too deeply' : 'The body has a field that is not accepted';
+  throw new ProblemError('invalid_request', detail, { errors: [trap] });
 }

@@ -1,6 +1,7 @@
 // The ledger's tables as the typed reads see them. The migrations make them; a live test holds the two equal.
 
 import {
+  bigint,
   boolean,
   customType,
   integer,
@@ -74,6 +75,8 @@ export const jobs = pgTable(
     startedAt: moment('started_at'),
     endedAt: moment('ended_at'),
     expiresAt: moment('expires_at').notNull(),
+    batchId: uuid('batch_id'),
+    batchCounted: boolean('batch_counted').notNull(),
   },
   (table) => [primaryKey({ columns: [table.tenantId, table.id] })],
 );
@@ -193,4 +196,79 @@ export const profiles = pgTable(
     createdAt: moment('created_at').notNull(),
   },
   (table) => [primaryKey({ columns: [table.tenantId, table.userId, table.version] })],
+);
+
+export const batches = pgTable(
+  'batches',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    id: uuid('id').notNull(),
+    kind: text('kind').notNull(),
+    modelVersion: text('model_version').notNull(),
+    modelDigest: text('model_digest').notNull(),
+    class: smallint('class').notNull(),
+    status: text('status').notNull(),
+    endReason: text('end_reason'),
+    onInvalid: text('on_invalid').notNull(),
+    userId: text('user_id'),
+    options: jsonb('options').notNull(),
+    metadata: jsonb('metadata').notNull(),
+    storeInput: boolean('store_input').notNull(),
+    fileId: uuid('file_id'),
+    idempotencyKey: text('idempotency_key'),
+    fingerprint: bytea('fingerprint'),
+    lineHash: bytea('line_hash'),
+    lineCount: integer('line_count').notNull(),
+    invalidCount: integer('invalid_count').notNull(),
+    uploadId: uuid('upload_id').notNull(),
+    touchedAt: moment('touched_at').notNull(),
+    sealed: boolean('sealed').notNull(),
+    sweep: text('sweep'),
+    succeededCount: integer('succeeded_count').notNull(),
+    failedCount: integer('failed_count').notNull(),
+    canceledCount: integer('canceled_count').notNull(),
+    expiredCount: integer('expired_count').notNull(),
+    partCount: integer('part_count').notNull(),
+    faults: jsonb('faults').notNull(),
+    error: jsonb('error'),
+    eventSequence: integer('event_sequence').notNull(),
+    progressAt: moment('progress_at'),
+    deadlineAt: moment('deadline_at'),
+    cancelRequestedAt: moment('cancel_requested_at'),
+    eraseRequestedAt: moment('erase_requested_at'),
+    createdAt: moment('created_at').notNull(),
+    inProgressAt: moment('in_progress_at'),
+    endedAt: moment('ended_at'),
+    expiresAt: moment('expires_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.tenantId, table.id] })],
+);
+
+export const batchEvents = pgTable(
+  'batch_events',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    batchId: uuid('batch_id').notNull(),
+    sequence: integer('sequence').notNull(),
+    type: text('type').notNull(),
+    data: jsonb('data').notNull(),
+    at: moment('at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.tenantId, table.batchId, table.sequence] })],
+);
+
+export const files = pgTable(
+  'files',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    id: uuid('id').notNull(),
+    filename: text('filename').notNull(),
+    byteCount: bigint('byte_count', { mode: 'number' }).notNull(),
+    lineCount: integer('line_count').notNull(),
+    sha256: bytea('sha256'),
+    sealedAt: moment('sealed_at'),
+    createdAt: moment('created_at').notNull(),
+    expiresAt: moment('expires_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.tenantId, table.id] })],
 );

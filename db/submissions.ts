@@ -28,6 +28,8 @@ export interface NewJob {
   readonly expiresAt: string;
   /** The job that this one repeats. */
   readonly retryOf?: string;
+  /** The batch that it is a part of. */
+  readonly batchId?: string;
   readonly idempotency: { readonly route: string; readonly key: string; readonly fingerprint: string } | null;
 }
 
@@ -37,7 +39,7 @@ WITH input AS MATERIALIZED (
     "tenantId" uuid, id uuid, kind text, "modelVersion" text, "modelDigest" text, class smallint, status text,
     "userId" text, "customId" text, metadata jsonb, tags json, options jsonb, "storeInput" boolean, texts json,
     "characterCount" integer, "dispatchId" uuid, "notBefore" timestamptz, "deadlineAt" timestamptz,
-    "createdAt" timestamptz, "expiresAt" timestamptz, "retryOf" uuid, idempotency json)
+    "createdAt" timestamptz, "expiresAt" timestamptz, "retryOf" uuid, "batchId" uuid, idempotency json)
 ), won AS (
   INSERT INTO idempotency_keys AS k (tenant_id, route, key, fingerprint, job_id)
   SELECT "tenantId", idempotency->>'route', idempotency->>'key', decode(idempotency->>'fingerprint', 'hex'), id
@@ -53,11 +55,11 @@ WITH input AS MATERIALIZED (
 ), recorded AS (
   INSERT INTO jobs (tenant_id, id, kind, model_version, model_digest, class, status, user_id, custom_id, metadata,
     tags, options, store_input, item_count, character_count, dispatch_id, dispatched_at, not_before, deadline_at,
-    event_sequence, created_at, queued_at, expires_at, retry_of)
+    event_sequence, created_at, queued_at, expires_at, retry_of, batch_id)
   SELECT "tenantId", id, kind, "modelVersion", "modelDigest", class, status, "userId", "customId", metadata,
     ARRAY(SELECT json_array_elements_text(tags)), options, "storeInput", greatest(1, json_array_length(texts)), "characterCount",
     "dispatchId", CASE WHEN "dispatchId" IS NOT NULL THEN now() END, "notBefore", "deadlineAt",
-    1, "createdAt", CASE WHEN status = 'queued' THEN "createdAt" END, "expiresAt", "retryOf"
+    1, "createdAt", CASE WHEN status = 'queued' THEN "createdAt" END, "expiresAt", "retryOf", "batchId"
   FROM accepted
 ), known AS (
   INSERT INTO people (tenant_id, user_id)

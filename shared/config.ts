@@ -46,6 +46,9 @@ export const configSchema = z.object({
   QUEUE_AGE_MS_MAX: int(100, 86_400_000).default(600_000),
   INTAKE_TIMEOUT_MS: int(100, 30_000).default(1500),
   BODY_BYTES_MAX: int(1024, 16_777_216).default(1_048_576),
+  BATCH_BYTES_MAX: int(1024, 1_073_741_824).default(268_435_456),
+  UPLOAD_IDLE_MS: int(1000, 600_000).default(60_000),
+  UPLOAD_RESUME_MS: int(1000, 86_400_000).default(600_000),
   CONNECTIONS_MAX: int(1, 100_000).default(10_000),
 
   POOL_ITEMS_MAX: int(1, 4096).default(256),
@@ -63,6 +66,7 @@ export const configSchema = z.object({
   PROGRESS_MS: int(1000, 3_600_000).default(60_000),
 
   DISPATCH_TICK_MS: int(5, 60_000).default(50),
+  BATCH_TICK_MS: int(5, 60_000).default(100),
   PROJECT_TICK_MS: int(10, 600_000).default(500),
   RECONCILE_MS: int(200, 600_000).default(5000),
   WINDOW_POOLS_PER_WORKER: int(1, 64).default(2),
