@@ -29,6 +29,8 @@ export type Job = {
   /** When job and result are deleted */
   readonly expires_at: string;
   readonly retry_of: string | null;
+  /** The batch that it is a part of */
+  readonly batch_id: string | null;
   readonly attempts: readonly {
     readonly number: number;
     readonly started_at: string;
@@ -540,6 +542,8 @@ export type File = {
   readonly object: 'file';
   readonly filename: string;
   readonly bytes: number;
+  /** Lines that are not empty */
+  readonly lines: number;
   /** Of the content, in hex */
   readonly sha256: string;
   readonly created_at: string;
@@ -613,6 +617,8 @@ export interface Operations {
         /** When job and result are deleted */
         readonly expires_at: string;
         readonly retry_of: string | null;
+        /** The batch that it is a part of */
+        readonly batch_id: string | null;
         readonly attempts: readonly {
           readonly number: number;
           readonly started_at: string;
@@ -957,6 +963,8 @@ export interface Operations {
         readonly object: 'file';
         readonly filename: string;
         readonly bytes: number;
+        /** Lines that are not empty */
+        readonly lines: number;
         /** Of the content, in hex */
         readonly sha256: string;
         readonly created_at: string;
@@ -1502,13 +1510,13 @@ export interface Operations {
 
 /** The fields that the answer of each call always has. */
 export const answerFields: Readonly<Record<keyof Operations, readonly string[]>> = {
-  'POST /v1/jobs': ['id', 'object', 'kind', 'status', 'status_reason', 'user_id', 'custom_id', 'metadata', 'tags', 'model', 'priority', 'created_at', 'queued_at', 'started_at', 'ended_at', 'not_before', 'deadline_at', 'expires_at', 'retry_of', 'attempts', 'counts', 'timing_ms', 'execution', 'error', 'result', 'links'],
+  'POST /v1/jobs': ['id', 'object', 'kind', 'status', 'status_reason', 'user_id', 'custom_id', 'metadata', 'tags', 'model', 'priority', 'created_at', 'queued_at', 'started_at', 'ended_at', 'not_before', 'deadline_at', 'expires_at', 'retry_of', 'batch_id', 'attempts', 'counts', 'timing_ms', 'execution', 'error', 'result', 'links'],
   'GET /v1/jobs': ['object', 'data', 'has_more', 'first_id', 'last_id'],
-  'GET /v1/jobs/{id}': ['id', 'object', 'kind', 'status', 'status_reason', 'user_id', 'custom_id', 'metadata', 'tags', 'model', 'priority', 'created_at', 'queued_at', 'started_at', 'ended_at', 'not_before', 'deadline_at', 'expires_at', 'retry_of', 'attempts', 'counts', 'timing_ms', 'execution', 'error', 'result', 'links'],
+  'GET /v1/jobs/{id}': ['id', 'object', 'kind', 'status', 'status_reason', 'user_id', 'custom_id', 'metadata', 'tags', 'model', 'priority', 'created_at', 'queued_at', 'started_at', 'ended_at', 'not_before', 'deadline_at', 'expires_at', 'retry_of', 'batch_id', 'attempts', 'counts', 'timing_ms', 'execution', 'error', 'result', 'links'],
   'DELETE /v1/jobs/{id}': ['id', 'object', 'job_id', 'requested_at'],
   'GET /v1/jobs/{id}/result': ['job_id', 'object', 'kind', 'model', 'counts', 'items'],
-  'POST /v1/jobs/{id}/cancel': ['id', 'object', 'kind', 'status', 'status_reason', 'user_id', 'custom_id', 'metadata', 'tags', 'model', 'priority', 'created_at', 'queued_at', 'started_at', 'ended_at', 'not_before', 'deadline_at', 'expires_at', 'retry_of', 'attempts', 'counts', 'timing_ms', 'execution', 'error', 'result', 'links'],
-  'POST /v1/jobs/{id}/retry': ['id', 'object', 'kind', 'status', 'status_reason', 'user_id', 'custom_id', 'metadata', 'tags', 'model', 'priority', 'created_at', 'queued_at', 'started_at', 'ended_at', 'not_before', 'deadline_at', 'expires_at', 'retry_of', 'attempts', 'counts', 'timing_ms', 'execution', 'error', 'result', 'links'],
+  'POST /v1/jobs/{id}/cancel': ['id', 'object', 'kind', 'status', 'status_reason', 'user_id', 'custom_id', 'metadata', 'tags', 'model', 'priority', 'created_at', 'queued_at', 'started_at', 'ended_at', 'not_before', 'deadline_at', 'expires_at', 'retry_of', 'batch_id', 'attempts', 'counts', 'timing_ms', 'execution', 'error', 'result', 'links'],
+  'POST /v1/jobs/{id}/retry': ['id', 'object', 'kind', 'status', 'status_reason', 'user_id', 'custom_id', 'metadata', 'tags', 'model', 'priority', 'created_at', 'queued_at', 'started_at', 'ended_at', 'not_before', 'deadline_at', 'expires_at', 'retry_of', 'batch_id', 'attempts', 'counts', 'timing_ms', 'execution', 'error', 'result', 'links'],
   'GET /v1/jobs/{id}/events': [],
   'POST /v1/batches': ['id', 'object', 'status', 'end_reason', 'kind', 'model', 'priority', 'on_invalid', 'input_file_id', 'metadata', 'created_at', 'in_progress_at', 'cancel_requested_at', 'ended_at', 'deadline_at', 'expires_at', 'input', 'counts', 'error', 'errors', 'links'],
   'GET /v1/batches': ['object', 'data', 'has_more', 'first_id', 'last_id'],
@@ -1517,9 +1525,9 @@ export const answerFields: Readonly<Record<keyof Operations, readonly string[]>>
   'GET /v1/batches/{id}/results': ['index', 'custom_id', 'status', 'job_id'],
   'GET /v1/batches/{id}/events': [],
   'POST /v1/batches/{id}/cancel': ['id', 'object', 'status', 'end_reason', 'kind', 'model', 'priority', 'on_invalid', 'input_file_id', 'metadata', 'created_at', 'in_progress_at', 'cancel_requested_at', 'ended_at', 'deadline_at', 'expires_at', 'input', 'counts', 'error', 'errors', 'links'],
-  'POST /v1/files': ['id', 'object', 'filename', 'bytes', 'sha256', 'created_at', 'expires_at', 'links'],
+  'POST /v1/files': ['id', 'object', 'filename', 'bytes', 'lines', 'sha256', 'created_at', 'expires_at', 'links'],
   'GET /v1/files': ['object', 'data', 'has_more', 'first_id', 'last_id'],
-  'GET /v1/files/{id}': ['id', 'object', 'filename', 'bytes', 'sha256', 'created_at', 'expires_at', 'links'],
+  'GET /v1/files/{id}': ['id', 'object', 'filename', 'bytes', 'lines', 'sha256', 'created_at', 'expires_at', 'links'],
   'DELETE /v1/files/{id}': ['id', 'object', 'deleted'],
   'GET /v1/files/{id}/content': [],
   'GET /v1/users/{user_id}/emotions': ['user_id', 'data', 'has_more', 'trajectory'],
