@@ -1,6 +1,7 @@
 // `npm run bench [-- part...]`: the whole system measured from outside, part by part, into bench/results/.
 // Runs under scripts/services.ts, which brings an empty Postgres and Redis.
 
+import { measureBackfill } from './backfill.ts';
 import { measureIntake } from './intake.ts';
 import { measureLatency } from './latency.ts';
 import { type BenchOptions, readOptions } from './options.ts';
@@ -13,6 +14,7 @@ type Part = readonly [name: string, measure: (options: BenchOptions) => Promise<
 const parts: readonly Part[] = [
   ['throughput', measureThroughput],
   ['latency', measureLatency],
+  ['backfill', measureBackfill],
   ['intake', measureIntake],
 ];
 

@@ -116,6 +116,33 @@ test('replays what a filter finds, once however often it is asked', () => {
   assert.is(soma(['replay', 'job_00000000-0000-7000-8000-000000000000']).code, 1);
 });
 
+const batchLines = [
+  '{"custom_id":"a","text":"I love it!"}',
+  '{"custom_id":"b"}',
+  '{"custom_id":"c","text":"I hate it!"}',
+];
+
+test('runs a batch: names every bad line, or runs the others, and reads the results again', () => {
+  const refused = soma(['batch', 'run', '-'], batchLines.join('\n'));
+  assert.is(refused.code, 1);
+  assert.is(refused.out, '');
+  assert.match(refused.err, /\(invalid_lines\)\n {2}line 2 \/text: /);
+  const ran = soma(['batch', 'run', '-', '--on-invalid', 'skip', '--order', 'input'], batchLines.join('\n'));
+  assert.is(ran.code, 1, 'a line has failed');
+  const results = ran.out
+    .split('\n')
+    .map((line) => z.object({ custom_id: z.string(), status: z.string() }).parse(JSON.parse(line)));
+  assert.equal(results, [
+    { custom_id: 'a', status: 'succeeded' },
+    { custom_id: 'b', status: 'failed' },
+    { custom_id: 'c', status: 'succeeded' },
+  ]);
+  const id = /^(batch_\S+): 3 lines, 1 of them bad/m.exec(ran.err)?.[1] ?? '';
+  assert.is(soma(['batch', 'results', id, '--order', 'input', '--after', '1']).out, ran.out.split('\n')[2]);
+  assert.match(soma(['batch', 'show', id]).out, /emotion {2}completed {2}3 of 3 done, 1 failed$/);
+  assert.is(soma(['wait', id]).code, 1);
+});
+
 test('shows each kind in its demo', () => {
   const demo = soma(['demo']);
   assert.is(demo.code, 0, demo.err);

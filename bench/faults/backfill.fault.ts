@@ -8,11 +8,11 @@ import { killBackfills } from './backfill-kills.ts';
 
 const { FAULT_ROWS: rows, FAULT_SEED: seed } = z
   .object({
-    FAULT_ROWS: z.coerce.number().int().min(500).default(6000),
+    FAULT_ROWS: z.coerce.number().int().min(500).default(4000),
     FAULT_SEED: z.coerce.number().int().default(20_261_125),
   })
   .parse(childEnv({}));
-const settings = { rows, kills: 20, apiKills: 2, chunk: 50, seed };
+const settings = { rows, kills: 20, apiKills: 2, chunk: 40, seed };
 
 const started = startReport();
 const run = await killBackfills(settings);

@@ -34,10 +34,11 @@ test('gives up waiting when asked to, and cancels', async () => {
   assert.is((await soma.wait(id)).status, 'canceled');
 });
 
+let running = api;
+
 test('streams every event once, over the end of the API and its return', async () => {
   const { id } = await soma.submit({ ...request, custom_id: 'streamed' });
   const types: string[] = [];
-  let running = api;
   for await (const { type } of soma.stream(id)) {
     types.push(type);
     if (type !== 'job.queued') continue;
@@ -69,6 +70,66 @@ test('waits for a result and finds its job in the list', async () => {
   assert.equal(result.items, job.result?.items);
   const waited = await soma.submit(request, { waitSeconds: 30 });
   assert.is(waited.status, 'succeeded');
+});
+
+const lines = Array.from({ length: 200 }, (_, index) => ({
+  custom_id: `line ${index}`,
+  text: index % 50 === 7 ? ' ' : `This is line ${index}, and I like it.`,
+}));
+
+test('streams a batch up and its results down, once, over the end of the API and its return', async () => {
+  const options = { kind: 'emotion', on_invalid: 'skip', options: { include_all: false } } as const;
+  const idempotencyKey = 'client-live-batch';
+  const accepted: string[] = [];
+  const batch = await soma.batch.submit(lines, options, {
+    idempotencyKey,
+    onAccepted: (id) => accepted.push(id),
+  });
+  const again = await soma.batch.submit(
+    async function* () {
+      for (const line of lines) yield JSON.stringify(line);
+    },
+    options,
+    { idempotencyKey },
+  );
+  assert.is(again.id, batch.id);
+  assert.equal(accepted, [batch.id, batch.id]);
+  const indexes: number[] = [];
+  for await (const { index, status } of soma.batch.results(batch.id, { order: 'input' })) {
+    indexes.push(index);
+    assert.is(status, index % 50 === 7 ? 'failed' : 'succeeded');
+    if (index !== 60) continue;
+    await running.kill();
+    running = await system.start('api', { PORT: port });
+  }
+  assert.equal(
+    indexes,
+    lines.map((_, index) => index),
+  );
+  const rest: number[] = [];
+  for await (const { index } of soma.batch.results(batch.id, { order: 'input', after: 197 }))
+    rest.push(index);
+  assert.equal(rest, [198, 199]);
+  const ended = await soma.batch.wait(batch.id);
+  assert.is(ended.end_reason, 'completed');
+  assert.is(ended.counts.failed, 4);
+  const types: string[] = [];
+  for await (const { type } of soma.batch.stream(batch.id)) types.push(type);
+  assert.is(types.at(-1), 'batch.ended');
+});
+
+test('names every bad line of a batch that is refused, and cancels one', async () => {
+  const refused = await soma.batch.submit(lines, { kind: 'emotion' }).catch((error: unknown) => error);
+  assert.ok(refused instanceof SomaError && refused.code === 'invalid_lines');
+  assert.equal(
+    refused.errors.map(({ line, pointer }) => [line, pointer]),
+    [8, 58, 108, 158].map((line) => [line, '/text']),
+  );
+  const good = lines.filter(({ text }) => text !== ' ');
+  const batch = await soma.batch.submit(good, { kind: 'emotion' });
+  await soma.batch.cancel(batch.id);
+  const { counts } = await soma.batch.wait(batch.id);
+  assert.is(counts.succeeded + counts.canceled, good.length);
 });
 
 test('throws the problem that the server answers with', async () => {
