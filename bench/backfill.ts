@@ -40,7 +40,7 @@ interface Pair {
 
 /** @returns whether live requests are served about as fast beside a backfill as without one. */
 export async function measureBackfill(options: BenchOptions): Promise<boolean> {
-  const { rounds = 5, seconds = 6, seed } = options;
+  const { rounds, seconds, seed } = options;
   const started = startReport();
   const folder = mkdtempSync(join(tmpdir(), 'soma-bench-'));
   const input = join(folder, 'rows.jsonl');

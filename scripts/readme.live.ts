@@ -90,7 +90,10 @@ test('runs the Python of Client, ten lines', async () => {
   const [block = ''] = blocksOf('Client', 'python');
   assert.is(block.trimEnd().split('\n').length, 10);
   const python = findOnPath('python3');
-  if (python === undefined) return void console.log('skipped: there is no python3 on the PATH');
+  if (python === undefined) {
+    console.log('skipped: there is no python3 on the PATH');
+    return;
+  }
   assert.match(await run([python, '-c', block]), /^succeeded \{'items': /);
 });
 

@@ -142,7 +142,10 @@ async function upload(
   if (id !== null) onAccepted?.(id);
   try {
     const batch: unknown = JSON.parse(await response.text());
-    if (isBatch(batch)) return batch;
+    if (isBatch(batch)) {
+      if (id === null) onAccepted?.(batch.id);
+      return batch;
+    }
   } catch (cause) {
     if (signal?.aborted === true) throw signal.reason;
     throw new SomaError('unexpected_answer', 'the upload broke off', { retryable: true, cause });
