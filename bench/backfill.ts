@@ -21,8 +21,8 @@ const waitSeconds = 10;
 const warmUpSeconds = 3;
 /** More than a run can do. */
 const backfillRows = 100_000;
-const chunkRows = 1000;
-const limitMs = 60_000;
+const chunkRows = 500;
+const limitMs = 180_000;
 
 interface Half {
   readonly p50Ms: number;
@@ -151,7 +151,7 @@ function startBackfill(system: System, { input, output }: { input: string; outpu
   return spawn(process.execPath, [...args, '--url', system.url], {
     cwd: packageRoot,
     env: childEnv({}),
-    stdio: ['ignore', 'inherit', 'ignore'],
+    stdio: ['ignore', 'inherit', 'inherit'],
   });
 }
 

@@ -58,7 +58,7 @@ test('finds a model file that was cut', () => {
   try {
     cpSync(readConfig().MODELS_DIR, folder, { recursive: true });
     const [version = ''] = readdirSync(join(folder, 'emotion')).toSorted().slice(-1);
-    truncateSync(join(folder, 'emotion', version, 'model.onnx'), 1000);
+    truncateSync(join(folder, 'emotion', version, 'model.int8.onnx'), 1000);
     const states = checkModels(folder).map(({ check, state }) => [check, state]);
     assert.equal(states, [
       ['model emotion', 'fail'],
