@@ -18,6 +18,7 @@ import { healthRoutes } from './routes/health.ts';
 import { jobControlRoutes } from './routes/job-control.ts';
 import { jobEventRoutes } from './routes/job-events.ts';
 import { jobRoutes } from './routes/jobs.ts';
+import { openaiRoutes, sendOpenaiError } from './routes/openai.ts';
 import { userRoutes } from './routes/users.ts';
 
 /** How long a client may take to send a request that is no upload. */
@@ -52,10 +53,12 @@ export function createApp(context: Context): Express {
     batchRoutes(context),
     batchStreamRoutes(context),
     fileRoutes(context),
+    openaiRoutes(context),
     userRoutes(context),
     compatRoutes(context),
   );
   app.use(notFound);
+  app.use('/openai', sendOpenaiError);
   app.use(problemHandler(context.log));
   return app;
 }

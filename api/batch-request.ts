@@ -5,7 +5,13 @@ import { v7 } from 'uuid';
 import { z } from 'zod';
 import type { NewBatch } from '../db/batch-intake.ts';
 import type { Kind, Registry } from '../models/registry.ts';
-import { batchLimits, batchLineSchema, invalidLinePolicies, parseFileId } from '../shared/batch.ts';
+import {
+  batchLimits,
+  batchLineSchema,
+  type Dialect,
+  invalidLinePolicies,
+  parseFileId,
+} from '../shared/batch.ts';
 import { limits, priorities, uuidTime } from '../shared/job.ts';
 import { boundedText, metadata, moment } from '../shared/text-schema.ts';
 import { fingerprint } from './fingerprint.ts';
@@ -109,6 +115,7 @@ export function toNewBatch(
     readonly registry: Registry;
     readonly idempotencyKey: string | undefined;
     readonly fileId?: string;
+    readonly dialect?: Dialect;
     /** Where the options stand in the request. */
     readonly at: string;
   },
@@ -136,6 +143,7 @@ export function toNewBatch(
     metadata: request.metadata,
     storeInput: request.store_input,
     fileId: context.fileId ?? null,
+    dialect: context.dialect ?? 'soma',
     idempotencyKey: context.idempotencyKey ?? null,
     fingerprint: fingerprint({ ...request, input_file_id: context.fileId }),
     deadlineAt: deadline?.toISOString() ?? null,

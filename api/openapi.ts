@@ -9,6 +9,7 @@ import { jobViewSchema } from './job-view.ts';
 import { registerBatches } from './openapi-batches.ts';
 import { registerFiles } from './openapi-files.ts';
 import { registerJobs } from './openapi-jobs.ts';
+import { registerOpenai } from './openapi-openai.ts';
 import { type Paths, securePaths } from './openapi-security.ts';
 import { registerUsers } from './openapi-users.ts';
 
@@ -64,6 +65,7 @@ export function createOpenApi(models: Registry): ReturnType<OpenApiGeneratorV31[
   registerJobs(paths, { job, request: jobRequestSchema.meta({ id: 'JobRequest' }), answers });
   registerBatches(paths, answers);
   registerFiles(paths, answers);
+  registerOpenai(paths);
   registerUsers(paths, answers);
   registerHealth(paths);
 

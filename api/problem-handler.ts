@@ -58,7 +58,8 @@ function sendProblem(response: Response, problem: ProblemError, requestId: strin
     );
 }
 
-function toProblem(error: unknown): ProblemError {
+/** What a client is told of an error. */
+export function toProblem(error: unknown): ProblemError {
   if (error instanceof ProblemError) return error;
   if (isUnavailable(error)) {
     return new ProblemError('ledger_unavailable', 'The ledger is away', {

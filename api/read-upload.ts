@@ -46,26 +46,53 @@ export async function* readUpload(
   let bytes = 0;
   let next = pieces.next();
   let idleSinceMs = performance.now();
-  for (;;) {
-    const come = await nextPiece(next, limits.signal);
-    if (limits.signal.aborted) throw new UploadBroken('the process stops');
-    if (come === 'tick') {
-      if (performance.now() - idleSinceMs > limits.idleMs) {
-        request.destroy();
-        throw new UploadBroken('the client stood still');
+  let over = false;
+  try {
+    for (;;) {
+      const come = await nextPiece(next, limits.signal);
+      if (limits.signal.aborted) throw new UploadBroken('the process stops');
+      if (come === 'tick') {
+        if (performance.now() - idleSinceMs > limits.idleMs) {
+          request.destroy();
+          throw new UploadBroken('the client stood still');
+        }
+        yield undefined;
+        continue;
       }
-      yield undefined;
-      continue;
+      if (come.done === true) {
+        over = true;
+        return;
+      }
+      if (!Buffer.isBuffer(come.value)) throw new TypeError('a body is bytes');
+      if (bytes === 0 && come.value[0] === 0x1f && come.value[1] === 0x8b)
+        throw compressed('The body is gzip');
+      bytes += come.value.length;
+      if (bytes > limits.bytesMax)
+        throw new ProblemError('payload_too_large', `An upload has at most ${limits.bytesMax} bytes`);
+      yield come.value;
+      idleSinceMs = performance.now();
+      next = pieces.next();
     }
-    if (come.done === true) return;
-    if (!Buffer.isBuffer(come.value)) throw new TypeError('a body is bytes');
-    if (bytes === 0 && come.value[0] === 0x1f && come.value[1] === 0x8b) throw compressed('The body is gzip');
-    bytes += come.value.length;
-    if (bytes > limits.bytesMax)
-      throw new ProblemError('payload_too_large', `An upload has at most ${limits.bytesMax} bytes`);
-    yield come.value;
-    idleSinceMs = performance.now();
-    next = pieces.next();
+  } finally {
+    if (!over) void discard(request, pieces, next);
+  }
+}
+
+/** How long a client that was answered may go on sending; a connection that is closed at once takes the answer along. */
+const discardMsMax = 10_000;
+
+async function discard(
+  request: Request,
+  pieces: AsyncIterator<unknown>,
+  next: Promise<IteratorResult<unknown>>,
+): Promise<void> {
+  const late = setTimeout(() => request.destroy(), discardMsMax);
+  try {
+    for (let come = await next; come.done !== true; come = await pieces.next());
+  } catch {
+    // The client is gone, which is as well.
+  } finally {
+    clearTimeout(late);
   }
 }
 

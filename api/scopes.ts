@@ -10,7 +10,7 @@ const rules: readonly (readonly [path: RegExp, reading: Need, writing: Need])[] 
   [/^\/health(\/live|\/ready)?$/, 'open', 'open'],
   [/^\/(docs(\/.*)?|openapi\.json)$/, 'open', 'open'],
   [/^\/(health\/detailed|metrics)$/, 'admin', 'admin'],
-  [/^\/v1\/(jobs|batches|files)(\/|$)/, 'jobs:read', 'jobs:write'],
+  [/^(\/openai)?\/v1\/(jobs|batches|files)(\/|$)/, 'jobs:read', 'jobs:write'],
   // A question that needs a body.
   [/^\/v1\/users\/[^/]+\/graph\/what-if$/, 'users:read', 'users:read'],
   [/^\/v1\/users(\/|$)/, 'users:read', 'users:write'],

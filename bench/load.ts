@@ -2,6 +2,7 @@
 // Runs under scripts/services.ts, which brings an empty Postgres and Redis.
 
 import { measureBackfill } from './backfill.ts';
+import { measureBatch } from './batch.ts';
 import { measureIntake } from './intake.ts';
 import { measureLatency } from './latency.ts';
 import { type BenchOptions, readOptions } from './options.ts';
@@ -15,6 +16,7 @@ const parts: readonly Part[] = [
   ['throughput', measureThroughput],
   ['latency', measureLatency],
   ['backfill', measureBackfill],
+  ['batch', measureBatch],
   ['intake', measureIntake],
 ];
 

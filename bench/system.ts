@@ -26,6 +26,8 @@ export interface RunningProcess {
   readonly pid: number;
   /** SIGTERM, and SIGKILL for what has not ended after the drain limit and a little. */
   readonly stop: () => Promise<void>;
+  /** SIGKILL, as a crash would; resolves when it is gone. */
+  readonly kill: () => Promise<void>;
 }
 
 const readyMsMax = 60_000;
@@ -41,15 +43,9 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 
 /** API, dispatcher and one analysis worker per core, pinned and niced like those of `npm start`. */
 export async function startSystem(cores: readonly number[] = allowedCores().slice(0, 2)): Promise<System> {
-  const nice = String(readConfig().WORKER_NICE);
   const api = await startApi();
-  const dispatcher = await startProcess({ name: 'dispatcher', command: node('workers/dispatcher.js') });
-  const workers = await Promise.all(
-    cores.map((core) => {
-      const place = ['taskset', '-c', String(core), 'nice', '-n', nice];
-      return startProcess({ name: 'analysis', command: [...place, ...node('workers/analysis.js')] });
-    }),
-  );
+  const dispatcher = await startDispatcher();
+  const workers = await Promise.all(cores.map(startWorker));
   await delay(workersSeenMs);
   return {
     url: api.url,
@@ -59,6 +55,16 @@ export async function startSystem(cores: readonly number[] = allowedCores().slic
       await Promise.all([api, dispatcher, ...workers].map((process) => process.stop()));
     },
   };
+}
+
+export function startDispatcher(): Promise<RunningProcess> {
+  return startProcess({ name: 'dispatcher', command: node('workers/dispatcher.js') });
+}
+
+/** An analysis worker, pinned and niced. */
+export function startWorker(core: number): Promise<RunningProcess> {
+  const place = ['taskset', '-c', String(core), 'nice', '-n', String(readConfig().WORKER_NICE)];
+  return startProcess({ name: 'analysis', command: [...place, ...node('workers/analysis.js')] });
 }
 
 /** Only the API, so that what is submitted stays where the intake put it. */
@@ -92,6 +98,10 @@ async function startProcess(options: {
       const late = setTimeout(() => child.kill('SIGKILL'), stopMsMax);
       await ended(child);
       clearTimeout(late);
+    },
+    kill: async () => {
+      child.kill('SIGKILL');
+      await ended(child);
     },
   };
 }

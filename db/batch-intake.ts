@@ -3,7 +3,13 @@
 // `scheduled` with no time set, which nothing but the release of the batch moves on.
 
 import { z } from 'zod';
-import { type InvalidLinePolicy, invalidLinePolicies, type LineFault } from '../shared/batch.ts';
+import {
+  type Dialect,
+  dialects,
+  type InvalidLinePolicy,
+  invalidLinePolicies,
+  type LineFault,
+} from '../shared/batch.ts';
 import { inTransaction, type Pool, type Tx } from './client.ts';
 import { jobsChannel, progressChannel } from './jobs.ts';
 import { insertJobs, type NewJob } from './submissions.ts';
@@ -26,6 +32,7 @@ export interface NewBatch {
   readonly metadata: Readonly<Record<string, string>>;
   readonly storeInput: boolean;
   readonly fileId: string | null;
+  readonly dialect: Dialect;
   readonly idempotencyKey: string | null;
   /** sha-256 of the options, in hex. */
   readonly fingerprint: string;
@@ -37,16 +44,16 @@ export interface NewBatch {
 const openBatchSql = `
 WITH opened AS (
   INSERT INTO batches AS b (tenant_id, id, upload_id, kind, model_version, model_digest, class, status, on_invalid, user_id,
-    options, metadata, store_input, file_id, idempotency_key, fingerprint, deadline_at, created_at, in_progress_at, expires_at,
+    options, metadata, store_input, file_id, dialect, idempotency_key, fingerprint, deadline_at, created_at, in_progress_at, expires_at,
     touched_at, event_sequence)
   SELECT "tenantId", id, "uploadId", kind, "modelVersion", "modelDigest", class,
     CASE WHEN "onInvalid" = 'skip' THEN 'in_progress' ELSE 'validating' END, "onInvalid", "userId", options, metadata,
-    "storeInput", "fileId", "idempotencyKey", decode(fingerprint, 'hex'), "deadlineAt", "createdAt",
+    "storeInput", "fileId", dialect, "idempotencyKey", decode(fingerprint, 'hex'), "deadlineAt", "createdAt",
     CASE WHEN "onInvalid" = 'skip' THEN "createdAt" END, "expiresAt",
     CASE WHEN "fileId" IS NULL THEN now() ELSE '-infinity' END, 1
   FROM json_to_record($1) AS x("tenantId" uuid, id uuid, "uploadId" uuid, kind text, "modelVersion" text, "modelDigest" text,
     class smallint, "onInvalid" text, "userId" text, options jsonb, metadata jsonb, "storeInput" boolean, "fileId" uuid,
-    "idempotencyKey" text, fingerprint text, "deadlineAt" timestamptz, "createdAt" timestamptz, "expiresAt" timestamptz)
+    dialect text, "idempotencyKey" text, fingerprint text, "deadlineAt" timestamptz, "createdAt" timestamptz, "expiresAt" timestamptz)
   ON CONFLICT (tenant_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO UPDATE SET
     upload_id = CASE WHEN b.sealed OR b.file_id IS NOT NULL OR b.fingerprint IS DISTINCT FROM excluded.fingerprint
       THEN b.upload_id ELSE excluded.upload_id END,
@@ -135,10 +142,10 @@ export interface LineChunk {
 
 const advanceSql = `
 WITH advanced AS (
-  UPDATE batches SET line_count = line_count + $5, line_hash = decode($6, 'hex'), touched_at = now(),
-    invalid_count = invalid_count + $7, failed_count = failed_count + $7,
+  UPDATE batches SET line_count = line_count + $5::integer, line_hash = decode($6, 'hex'), touched_at = now(),
+    invalid_count = invalid_count + $7::integer, failed_count = failed_count + $7::integer,
     part_count = part_count + CASE WHEN $7 > 0 THEN 1 ELSE 0 END,
-    faults = CASE WHEN $8::jsonb = '[]' OR jsonb_array_length(faults) >= $9 THEN faults ELSE faults || $8::jsonb END
+    faults = CASE WHEN $8::jsonb = '[]' THEN faults ELSE faults || $8::jsonb END
   WHERE tenant_id = $1 AND id = $2 AND upload_id = $3 AND NOT sealed AND line_count = $4
   RETURNING id, part_count
 )
@@ -157,12 +164,7 @@ SELECT $1, $2, $4, $5::uuid WHERE $5::uuid IS NOT NULL`;
  * Records the next lines of a batch, with their jobs: all of them or none.
  * @returns false if the upload may not add lines: another took over, the batch was canceled, or these lines are there
  */
-export function recordLines(
-  pool: Pool,
-  upload: Upload,
-  chunk: LineChunk,
-  faultsMax: number,
-): Promise<boolean> {
+export function recordLines(pool: Pool, upload: Upload, chunk: LineChunk): Promise<boolean> {
   const { tenantId, id, uploadId } = upload;
   const bad = chunk.lines.filter(({ error }) => error !== null).length;
   return inTransaction(pool, async (tx) => {
@@ -178,7 +180,6 @@ export function recordLines(
         chunk.lineHash,
         bad,
         JSON.stringify(chunk.faults),
-        faultsMax,
       ],
     });
     const [advanced] = z.array(z.object({ part_count: z.number() })).parse(rows);
@@ -252,7 +253,8 @@ export async function dropBatch(tx: Tx, { tenantId, id, uploadId }: Upload): Pro
 const endUnreadSql = `
 WITH ended AS (
   UPDATE batches SET sealed = true, status = 'ended', end_reason = $4, ended_at = now(), sweep = 'drop', error = $5,
-    faults = $6, invalid_count = $7, failed_count = $7, canceled_count = $8 - $7 - line_count, line_count = $8,
+    faults = $6, invalid_count = $7::integer, failed_count = $7::integer,
+    canceled_count = $8::integer - $7::integer - line_count, line_count = $8::integer,
     event_sequence = event_sequence + 1
   WHERE tenant_id = $1 AND id = $2 AND upload_id = $3 AND NOT sealed
   RETURNING tenant_id, id, event_sequence, end_reason
@@ -301,6 +303,7 @@ const fileBatchRow = z.object({
   options: z.record(z.string(), z.unknown()),
   storeInput: z.boolean(),
   fileId: z.string(),
+  dialect: z.enum(dialects),
   lineCount: z.number(),
   lineHash: z.string().nullable(),
   deadlineAt: z.date().nullable(),
@@ -325,7 +328,7 @@ export async function claimFileBatch(
       WHERE b.tenant_id = c.tenant_id AND b.id = c.id
       RETURNING b.tenant_id AS "tenantId", b.id, upload_id AS "uploadId", kind, model_version AS "modelVersion",
         model_digest AS "modelDigest", class, on_invalid AS "onInvalid", user_id AS "userId", options,
-        store_input AS "storeInput", file_id AS "fileId", line_count AS "lineCount",
+        store_input AS "storeInput", file_id AS "fileId", dialect, line_count AS "lineCount",
         encode(line_hash, 'hex') AS "lineHash", deadline_at AS "deadlineAt", expires_at AS "expiresAt"`,
     values: [uploadId, idleMs],
   });

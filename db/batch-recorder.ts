@@ -91,7 +91,7 @@ export function createLineRecorder(options: {
 
   const flush = async (): Promise<void> => {
     if (gathered.length === 0) return;
-    const admitted = await refuseBeyondQuota(gathered, options.admit);
+    const admitted = (await hasRoom()) ? gathered : gathered.map(refuseForQuota);
     const chunk = toChunk(batch, admitted, {
       lineCountBefore: recorded,
       lineHash: hash.copy().digest('hex'),
@@ -100,6 +100,26 @@ export function createLineRecorder(options: {
     recorded += gathered.length;
     gathered = [];
     gatheredBytes = 0;
+  };
+
+  const hasRoom = async (): Promise<boolean> => {
+    const good = gathered.filter((line) => !('faults' in line)).length;
+    return options.admit === undefined || good === 0 || options.admit(good);
+  };
+
+  const refuseForQuota = (line: GoodLine | BadLine): BadLine => {
+    if ('faults' in line) return line;
+    const { index, customId } = line;
+    const fault = { pointer: '', code: 'quota_exceeded', detail: "The tier's items are used up" };
+    return tell({ index, customId, faults: [{ ...fault, line: index + 1 }] });
+  };
+
+  /** Of the first bad lines it is told what is wrong with them. */
+  const tell = (bad: BadLine): BadLine => {
+    linesBad += 1;
+    const told = linesBad <= batchLimits.badLinesToldMax;
+    if (told) faults.push(...bad.faults);
+    return { ...bad, told };
   };
 
   /** Lines that were sent before must be the same. Of an erased person's batch nothing is left to compare. */
@@ -118,15 +138,12 @@ export function createLineRecorder(options: {
       const line = placeLine(refuseRepeat(parsed, customIds), linesRead, batch.userId);
       linesRead += 1;
       hash.update(bytes).update('\n');
-      if ('faults' in line) {
-        linesBad += 1;
-        faults.push(...line.faults.slice(0, batchLimits.faultsMax - faults.length));
-      }
+      const placed = 'faults' in line ? tell(line) : line;
       refuseOthers();
       // Of a batch with a bad line nothing will run: the rest is only read to tell of all bad lines at once.
       if (linesRead <= batch.lineCount || (reject && linesBad > 0)) return;
       if (gathered.length === 0) gatheredAtMs = performance.now();
-      gathered.push(line);
+      gathered.push(placed);
       gatheredBytes += bytes.length;
     },
     flushIfDue: async () => {
@@ -149,20 +166,6 @@ function refuseRepeat(parsed: ParsedLine, customIds: Set<string>): ParsedLine {
   const detail = 'Another line before has this custom_id';
   const fault = { line: parsed.number, pointer: '/custom_id', code: 'duplicate_custom_id', detail };
   return { number: parsed.number, customId, faults: [fault] };
-}
-
-async function refuseBeyondQuota(
-  lines: readonly (GoodLine | BadLine)[],
-  admit: ((lines: number) => Promise<boolean>) | undefined,
-): Promise<readonly (GoodLine | BadLine)[]> {
-  const good = lines.filter((line) => !('faults' in line)).length;
-  if (admit === undefined || good === 0 || (await admit(good))) return lines;
-  const fault = { pointer: '', code: 'quota_exceeded', detail: "The tier's items are used up" };
-  return lines.map((line) =>
-    'faults' in line
-      ? line
-      : { index: line.index, customId: line.customId, faults: [{ ...fault, line: line.index + 1 }] },
-  );
 }
 
 function toChunk(
@@ -191,7 +194,13 @@ function toChunk(
     }),
   ];
   const jobs = parts.map(({ job }) => job);
-  return { ...place, jobs, lines: placed, badPartId, faults: bad.flatMap(({ faults }) => faults) };
+  return {
+    ...place,
+    jobs,
+    lines: placed,
+    badPartId,
+    faults: bad.flatMap(({ faults, told }) => (told ? faults : [])),
+  };
 }
 
 function toJob(batch: RecordedBatch, { userId, lines }: LineGroup): NewJob {
@@ -228,7 +237,7 @@ async function commit(pool: Pool, upload: Upload, chunk: LineChunk): Promise<voi
   const deadlineMs = performance.now() + patienceMs;
   for (;;) {
     try {
-      if (await recordLines(pool, upload, chunk, batchLimits.faultsMax)) return;
+      if (await recordLines(pool, upload, chunk)) return;
       const now = await getUpload(pool, upload);
       const own = now?.uploadId === upload.uploadId;
       if (own && now.lineCount === chunk.lineCountBefore + chunk.lines.length) return;

@@ -1,7 +1,7 @@
 // Batches as the tenant that owns them reads them. One that is to be erased is not there any more.
 
-import { and, asc, desc, eq, gt, isNull, lt, sql } from 'drizzle-orm';
-import { getTableColumns } from 'drizzle-orm';
+import { and, asc, desc, eq, getTableColumns, gt, isNull, lt, sql } from 'drizzle-orm';
+import type { Dialect } from '../shared/batch.ts';
 import type { BatchName } from './batch-counting.ts';
 import type { Reader } from './client.ts';
 import * as schema from './schema.ts';
@@ -73,6 +73,7 @@ export async function getBatchVersion(reader: Reader, name: BatchName): Promise<
 export interface BatchFilter {
   readonly status?: string | undefined;
   readonly kind?: string | undefined;
+  readonly dialect?: Dialect | undefined;
 }
 
 export interface PagePlace {
@@ -98,6 +99,7 @@ export async function listBatchPage(
         isNull(batches.eraseRequestedAt),
         filter.status === undefined ? undefined : eq(batches.status, filter.status),
         filter.kind === undefined ? undefined : eq(batches.kind, filter.kind),
+        filter.dialect === undefined ? undefined : eq(batches.dialect, filter.dialect),
         place.after === undefined ? undefined : lt(batches.id, place.after),
         place.before === undefined ? undefined : gt(batches.id, place.before),
       ),

@@ -215,6 +215,7 @@ export const batches = pgTable(
     metadata: jsonb('metadata').notNull(),
     storeInput: boolean('store_input').notNull(),
     fileId: uuid('file_id'),
+    dialect: text('dialect').notNull(),
     idempotencyKey: text('idempotency_key'),
     fingerprint: bytea('fingerprint'),
     lineHash: bytea('line_hash'),

@@ -14,6 +14,10 @@ export const batchEndReasons = ['completed', 'canceled', 'expired', 'invalid', '
 export const invalidLinePolicies = ['reject', 'skip'] as const;
 export type InvalidLinePolicy = (typeof invalidLinePolicies)[number];
 
+/** How lines are written: in our own form or in OpenAI's (openai-lines.ts). */
+export const dialects = ['soma', 'openai'] as const;
+export type Dialect = (typeof dialects)[number];
+
 export const batchLimits = {
   linesMax: 100_000,
   /** Items of a batch that comes as one JSON body; the body's own limit is usually met first. */
@@ -21,7 +25,7 @@ export const batchLimits = {
   /** A text of 10,000 characters, each escaped as a surrogate pair, has 120,000 bytes; the labels take the rest. */
   lineBytesMax: 262_144,
   /** Bad lines that are told one by one. */
-  faultsMax: 1000,
+  badLinesToldMax: 1000,
   filenameCharactersMax: 255,
   /** A quarter of a pool and half a dispatch: jobs of this size fill both, and keep a shared pool within its bound. */
   itemsPerJobMax: 64,

@@ -16,6 +16,8 @@ export interface BadLine {
   readonly index: number;
   readonly customId: string | null;
   readonly faults: readonly LineFault[];
+  /** Whether the batch shows them; of the others only the results do. */
+  readonly told?: boolean;
 }
 
 /** The lines of a job: of one person, and so many that they fill a pool together with a few others. */

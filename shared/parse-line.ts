@@ -1,6 +1,7 @@
 // From a raw line of a batch to its fields, or to all that is wrong with it.
 
 import { isUtf8 } from 'node:buffer';
+import type { z } from 'zod';
 import { batchLimits, type BatchLine, batchLineSchema, type LineFault } from './batch.ts';
 import { findTrap, placeOf, toFaults } from './faults.ts';
 import type { RawLine } from './line-reader.ts';
@@ -10,8 +11,11 @@ export type ParsedLine =
   | { readonly number: number; readonly line: BatchLine; readonly faults?: never }
   | { readonly number: number; readonly customId: string | null; readonly faults: readonly LineFault[] };
 
+/** What makes a line of a value: our own form, or that of a dialect. */
+type LineSchema = z.ZodType<BatchLine>;
+
 /** @param number the place of the line in its stream, counted from 1 */
-export function parseRawLine(raw: RawLine, number: number): ParsedLine {
+export function parseRawLine(raw: RawLine, number: number, schema: LineSchema = batchLineSchema): ParsedLine {
   if (raw.tooLong) {
     const kib = batchLimits.lineBytesMax / 1024;
     return broken(number, 'line_too_long', `Has more than ${kib} KiB`);
@@ -23,14 +27,18 @@ export function parseRawLine(raw: RawLine, number: number): ParsedLine {
   } catch (error) {
     return broken(number, 'malformed_json', `Is not JSON${placeOf(error)}`);
   }
-  return parseLineValue(value, number);
+  return parseLineValue(value, number, schema);
 }
 
 /** @param value what a client calls a line, with nothing known of it */
-export function parseLineValue(value: unknown, number: number): ParsedLine {
+export function parseLineValue(
+  value: unknown,
+  number: number,
+  schema: LineSchema = batchLineSchema,
+): ParsedLine {
   const trap = findTrap(value);
   if (trap !== undefined) return { number, customId: null, faults: [{ ...trap, line: number }] };
-  const parsed = batchLineSchema.safeParse(value);
+  const parsed = schema.safeParse(value);
   if (parsed.success) return { number, line: parsed.data };
   const faults = parsed.error.issues.flatMap((issue) => toFaults(issue));
   return {

@@ -21,6 +21,7 @@ import { batchLimits } from '../shared/batch.ts';
 import type { Config } from '../shared/config.ts';
 import { createLineReader, isBlank, type RawLine } from '../shared/line-reader.ts';
 import type { Logger } from '../shared/log.ts';
+import { openaiLineSchema } from '../shared/openai-lines.ts';
 import { parseRawLine } from '../shared/parse-line.ts';
 
 export interface BatchTicks {
@@ -123,10 +124,11 @@ async function readLines(
   signal: AbortSignal,
 ): Promise<{ code: string; detail: string } | undefined> {
   const reader = createLineReader(batchLimits.lineBytesMax);
+  const schema = batch.dialect === 'openai' ? openaiLineSchema(batch.kind) : undefined;
   let number = 0;
   const add = (raw: RawLine): void => {
     number += 1;
-    if (!isBlank(raw)) recorder.add(parseRawLine(raw, number), raw.bytes);
+    if (!isBlank(raw)) recorder.add(parseRawLine(raw, number, schema), raw.bytes);
   };
   try {
     for (let index = 0; !signal.aborted; index++) {

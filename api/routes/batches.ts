@@ -4,20 +4,18 @@ import { type Request, type RequestHandler, type Response, Router } from 'expres
 import { cancelBatch, requestErasure } from '../../db/batch-control.ts';
 import type { BatchName } from '../../db/batch-counting.ts';
 import { getBatch, listBatchPage, type RunningBatch } from '../../db/batches.ts';
-import { dropBatch, openBatch } from '../../db/batch-intake.ts';
 import { asTenant } from '../../db/client.ts';
-import { getFile } from '../../db/files.ts';
 import { formatBatchId, parseBatchId, parseFileId } from '../../shared/batch.ts';
 import { ProblemError } from '../../shared/problem.ts';
 import { tenantOf } from '../authenticate.ts';
 import { hangUp } from '../await-job.ts';
-import { batchNotFound, fileNotFound, readBatchName } from '../batch-name.ts';
+import { openFileBatch } from '../batch-from-file.ts';
+import { batchNotFound, readBatchName } from '../batch-name.ts';
 import { batchListQuerySchema, batchLookQuerySchema } from '../batch-queries.ts';
 import { batchQuerySchema, batchRequestSchema, toNewBatch } from '../batch-request.ts';
 import { fromBody, fromItems, isBroken, takeLines } from '../batch-upload.ts';
 import { toBatchView } from '../batch-view.ts';
 import type { Context } from '../context.ts';
-import { takeItems } from '../limit-requests.ts';
 import { refuseMethod } from '../problem-handler.ts';
 import { readIdempotencyKey } from '../read-headers.ts';
 import { parseJson, readBody } from '../read-json.ts';
@@ -80,8 +78,13 @@ async function submitJson(context: Context, request: Request, response: Response
     throw invalidRequest([{ pointer: '?', code: 'unknown_field', detail }]);
   }
   const { items, input_file_id: fileId, ...options } = validate(batchRequestSchema, parseJson(request));
-  if (fileId !== undefined) return submitFile(context, request, response, { options, fileId });
-  const batch = toNewBatch(options, ownerOf(context, request, ''));
+  const owner = ownerOf(context, request, '');
+  if (fileId !== undefined) {
+    const batch = toNewBatch(options, { ...owner, fileId: parseFileId(fileId) ?? '' });
+    const { id, inserted } = await openFileBatch(context, request, response, batch);
+    return sendAccepted(context, response, { tenantId: batch.tenantId, id }, !inserted);
+  }
+  const batch = toNewBatch(options, owner);
   context.admission.check(batch.tenantId, batch.class);
   const source = fromItems(items ?? []);
   const { id, replayed } = await takeLines(context, request, response, { batch, source }).catch(inItems);
@@ -98,31 +101,6 @@ function inItems(error: unknown): never {
     })),
     ...(error.invalidLines === undefined ? {} : { invalidLines: error.invalidLines }),
   });
-}
-
-/** The lines of a file are counted when it is uploaded: the batch is refused as a whole if there is no room for them. */
-async function submitFile(
-  context: Context,
-  request: Request,
-  response: Response,
-  asked: { readonly options: Parameters<typeof toNewBatch>[0]; readonly fileId: string },
-): Promise<void> {
-  const tenantId = tenantOf(request);
-  const id = parseFileId(asked.fileId) ?? '';
-  const file = await asTenant(context.readers, tenantId, (reader) => getFile(reader, { tenantId, id }));
-  if (file === undefined) throw fileNotFound();
-  const batch = toNewBatch(asked.options, { ...ownerOf(context, request, ''), fileId: id });
-  context.admission.check(tenantId, batch.class);
-  const opened = await openBatch(context.bulk, batch);
-  if (opened.fingerprint !== batch.fingerprint)
-    throw new ProblemError('idempotency_key_reused', 'This Idempotency-Key came with another request before');
-  if (opened.inserted) {
-    await takeItems(context.quota, request, response, file.lineCount).catch(async (error: unknown) => {
-      await dropBatch(context.bulk, { tenantId, ...opened });
-      throw error;
-    });
-  }
-  await sendAccepted(context, response, { tenantId, id: opened.id }, !opened.inserted);
 }
 
 function ownerOf(context: Context, request: Request, at: string) {

@@ -16,6 +16,8 @@ CREATE TABLE batches (
   metadata jsonb NOT NULL,
   store_input boolean NOT NULL,
   file_id uuid,
+  -- How the lines of the file are written.
+  dialect text NOT NULL CHECK (dialect IN ('soma', 'openai')),
   idempotency_key text,
   -- Of the options; of the lines there is `line_hash`, the sha-256 of the first `line_count` of them.
   fingerprint bytea,

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createClient, type SomaClient } from './client.ts';
+import { answerFields } from './contract.ts';
 import { readLines } from './event-stream.ts';
 import { readRetryAfter, SomaError } from './soma-error.ts';
 import { backoff } from './transport.ts';
@@ -88,11 +89,7 @@ test('leaves a longer wait to the caller', async () => {
 });
 
 test('submits again under the same key, which it makes if it is given none', async () => {
-  const job = Object.fromEntries(
-    'id object kind status status_reason user_id custom_id metadata tags model priority created_at queued_at started_at ended_at not_before deadline_at expires_at retry_of attempts counts timing_ms execution error result links'
-      .split(' ')
-      .map((name) => [name, null]),
-  );
+  const job = Object.fromEntries(answerFields['POST /v1/jobs'].map((name) => [name, null]));
   await withServer(
     [cut, json(202, job)],
     async (client, seen) => {

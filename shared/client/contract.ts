@@ -555,6 +555,62 @@ export type File = {
   };
 };
 
+export type OpenaiFile = {
+  readonly id: string;
+  readonly object: 'file';
+  /** 0 for output files, which are made as they are read */
+  readonly bytes: number;
+  readonly created_at: number;
+  readonly expires_at: number;
+  readonly filename: string;
+  readonly purpose: 'batch' | 'batch_output';
+  readonly status: 'processed';
+};
+
+export type OpenaiError = {
+  readonly error: {
+    readonly message: string;
+    readonly type: string;
+    readonly param: string | null;
+    readonly code: string;
+  };
+};
+
+export type OpenaiBatch = {
+  readonly id: string;
+  readonly object: 'batch';
+  readonly endpoint: string;
+  readonly model: string;
+  readonly errors: {
+    readonly object: 'list';
+    readonly data: readonly {
+      readonly code: string;
+      readonly line: number;
+      readonly message: string;
+      readonly param: string | null;
+    }[];
+  } | null;
+  readonly input_file_id: string;
+  readonly completion_window: '24h';
+  readonly status: 'validating' | 'failed' | 'in_progress' | 'completed' | 'expired' | 'cancelling' | 'cancelled';
+  readonly output_file_id: string | null;
+  readonly error_file_id: string | null;
+  readonly created_at: number;
+  readonly in_progress_at: number | null;
+  readonly expires_at: number | null;
+  readonly completed_at: number | null;
+  readonly failed_at: number | null;
+  readonly expired_at: number | null;
+  readonly cancelling_at: number | null;
+  readonly cancelled_at: number | null;
+  readonly request_counts: {
+    readonly total: number;
+    readonly completed: number;
+    readonly failed: number;
+  };
+  readonly metadata: Readonly<Record<string, string>>;
+};
+
 /** Each call by its method and path: what it takes, and what it answers with when it succeeds. */
 export interface Operations {
   /** Submit a job */
@@ -1005,6 +1061,92 @@ export interface Operations {
       readonly id: string;
     };
     readonly answer: string;
+  };
+  /** Upload a file of requests */
+  readonly 'POST /openai/v1/files': {
+    readonly body: {
+      readonly file: string;
+      readonly purpose: 'batch';
+    };
+    readonly answer: OpenaiFile;
+  };
+  /** Files, newest first */
+  readonly 'GET /openai/v1/files': {
+    readonly query?: {
+      readonly limit?: number;
+      readonly after?: string;
+    };
+    readonly answer: {
+      readonly object: 'list';
+      readonly data: readonly OpenaiFile[];
+      readonly has_more: boolean;
+      readonly first_id: string | null;
+      readonly last_id: string | null;
+    };
+  };
+  /** Look at a file */
+  readonly 'GET /openai/v1/files/{id}': {
+    readonly path: {
+      readonly id: string;
+    };
+    readonly answer: OpenaiFile;
+  };
+  /** Delete a file */
+  readonly 'DELETE /openai/v1/files/{id}': {
+    readonly path: {
+      readonly id: string;
+    };
+    readonly answer: {
+      readonly id: string;
+      readonly object: 'file';
+      readonly deleted: true;
+    };
+  };
+  /** The content of a file; of an output file, the results in the form of the endpoint */
+  readonly 'GET /openai/v1/files/{id}/content': {
+    readonly path: {
+      readonly id: string;
+    };
+    readonly answer: string;
+  };
+  /** Run the requests of a file */
+  readonly 'POST /openai/v1/batches': {
+    readonly body: {
+      readonly input_file_id: string;
+      /** /v1/embeddings (kind embedding), /v1/moderations (emotion) or /v1/responses (reasoning) */
+      readonly endpoint: string;
+      readonly completion_window: '24h';
+      readonly metadata?: Readonly<Record<string, string>> | null;
+    };
+    readonly answer: OpenaiBatch;
+  };
+  /** Batches of this dialect, newest first */
+  readonly 'GET /openai/v1/batches': {
+    readonly query?: {
+      readonly limit?: number;
+      readonly after?: string;
+    };
+    readonly answer: {
+      readonly object: 'list';
+      readonly data: readonly OpenaiBatch[];
+      readonly has_more: boolean;
+      readonly first_id: string | null;
+      readonly last_id: string | null;
+    };
+  };
+  /** Look at a batch */
+  readonly 'GET /openai/v1/batches/{id}': {
+    readonly path: {
+      readonly id: string;
+    };
+    readonly answer: OpenaiBatch;
+  };
+  /** Cancel a batch */
+  readonly 'POST /openai/v1/batches/{id}/cancel': {
+    readonly path: {
+      readonly id: string;
+    };
+    readonly answer: OpenaiBatch;
   };
   /** Emotions over time, newest first, with the trajectory of the range */
   readonly 'GET /v1/users/{user_id}/emotions': {
@@ -1530,6 +1672,15 @@ export const answerFields: Readonly<Record<keyof Operations, readonly string[]>>
   'GET /v1/files/{id}': ['id', 'object', 'filename', 'bytes', 'lines', 'sha256', 'created_at', 'expires_at', 'links'],
   'DELETE /v1/files/{id}': ['id', 'object', 'deleted'],
   'GET /v1/files/{id}/content': [],
+  'POST /openai/v1/files': ['id', 'object', 'bytes', 'created_at', 'expires_at', 'filename', 'purpose', 'status'],
+  'GET /openai/v1/files': ['object', 'data', 'has_more', 'first_id', 'last_id'],
+  'GET /openai/v1/files/{id}': ['id', 'object', 'bytes', 'created_at', 'expires_at', 'filename', 'purpose', 'status'],
+  'DELETE /openai/v1/files/{id}': ['id', 'object', 'deleted'],
+  'GET /openai/v1/files/{id}/content': [],
+  'POST /openai/v1/batches': ['id', 'object', 'endpoint', 'model', 'errors', 'input_file_id', 'completion_window', 'status', 'output_file_id', 'error_file_id', 'created_at', 'in_progress_at', 'expires_at', 'completed_at', 'failed_at', 'expired_at', 'cancelling_at', 'cancelled_at', 'request_counts', 'metadata'],
+  'GET /openai/v1/batches': ['object', 'data', 'has_more', 'first_id', 'last_id'],
+  'GET /openai/v1/batches/{id}': ['id', 'object', 'endpoint', 'model', 'errors', 'input_file_id', 'completion_window', 'status', 'output_file_id', 'error_file_id', 'created_at', 'in_progress_at', 'expires_at', 'completed_at', 'failed_at', 'expired_at', 'cancelling_at', 'cancelled_at', 'request_counts', 'metadata'],
+  'POST /openai/v1/batches/{id}/cancel': ['id', 'object', 'endpoint', 'model', 'errors', 'input_file_id', 'completion_window', 'status', 'output_file_id', 'error_file_id', 'created_at', 'in_progress_at', 'expires_at', 'completed_at', 'failed_at', 'expired_at', 'cancelling_at', 'cancelled_at', 'request_counts', 'metadata'],
   'GET /v1/users/{user_id}/emotions': ['user_id', 'data', 'has_more', 'trajectory'],
   'GET /v1/users/{user_id}/profile': ['user_id', 'version', 'created_at', 'profile'],
   'GET /v1/users/{user_id}/profile/diff': ['user_id', 'from', 'to', 'diff'],

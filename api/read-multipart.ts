@@ -1,0 +1,68 @@
+// A file and the fields beside it from a `multipart/form-data` body, the file as it comes.
+
+import type { Request } from 'express';
+import busboy from 'busboy';
+import type { Readable } from 'node:stream';
+import { ProblemError } from '../shared/problem.ts';
+import { allowLongBody } from './body-time.ts';
+
+export interface UploadedFile<T> {
+  readonly stored: T;
+  readonly fields: Readonly<Record<string, string>>;
+}
+
+/**
+ * Hands the file in the field `file` to `store` while it comes.
+ * @throws ProblemError `unsupported_media_type`, `malformed_request`, `payload_too_large`, or what `store` throws
+ */
+export function readMultipart<T>(
+  request: Request,
+  bytesMax: number,
+  store: (filename: string, pieces: AsyncIterable<Buffer>) => Promise<T>,
+): Promise<UploadedFile<T>> {
+  if (!request.is('multipart/form-data'))
+    throw new ProblemError('unsupported_media_type', 'Send multipart/form-data with the field file');
+  allowLongBody(request);
+  return new Promise((resolve, reject) => {
+    const fields: Record<string, string> = {};
+    let storing: Promise<T> | undefined;
+    const limits = { fields: 20, fieldSize: 4096, files: 1, fileSize: bytesMax };
+    const form = busboy({ headers: request.headers, limits });
+    const fail = (cause: unknown): void => {
+      request.unpipe(form);
+      request.resume();
+      reject(
+        cause instanceof ProblemError
+          ? cause
+          : new ProblemError('malformed_request', 'The form cannot be read', { cause }),
+      );
+    };
+    form.on('field', (name, value) => {
+      fields[name] = value;
+    });
+    form.on('file', (name, stream, { filename }) => {
+      if (name !== 'file') return void stream.resume();
+      storing = store(filename, piecesOf(stream, bytesMax));
+      storing.catch(fail);
+    });
+    form.on('error', fail);
+    form.on('close', () => {
+      if (storing === undefined) return fail(new ProblemError('malformed_request', 'There is no field file'));
+      storing.then((stored) => resolve({ stored, fields }), fail);
+    });
+    request.on('aborted', () => form.destroy(new Error('the upload broke off')));
+    request.pipe(form);
+  });
+}
+
+async function* piecesOf(
+  stream: Readable & { truncated?: boolean },
+  bytesMax: number,
+): AsyncGenerator<Buffer> {
+  for await (const piece of stream) {
+    if (!Buffer.isBuffer(piece)) throw new TypeError('a file is bytes');
+    yield piece;
+  }
+  if (stream.truncated === true)
+    throw new ProblemError('payload_too_large', `An upload has at most ${bytesMax} bytes`);
+}
