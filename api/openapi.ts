@@ -20,7 +20,7 @@ const problemSchema = z.object({
   title: z.string(),
   status: z.int(),
   detail: z.string(),
-  code: z.string(),
+  code: z.enum(Object.keys(problemCatalogue)),
   request_id: z.string(),
   retryable: z.boolean().describe('The same request may succeed later'),
   errors: z

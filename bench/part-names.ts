@@ -12,6 +12,7 @@ export const partNames = {
   eta: 'foretold ends against real ones in five shapes of load, and what foretelling costs',
   webhooks: 'deliveries a second, and healthy endpoints beside a dead one',
   batch: '100,000 lines streamed in and out, kills in between, and what a batch costs beside the bare model',
+  backfill: 'live requests with and without a backfill beside them',
   mix: 'the five personas: the highest share of 1,000 users within the goal, unique and repeated texts',
   connections: '1,000 connections at 600 submits a second while a backlog keeps the workers busy',
   padding: 'padded to real tokens with a backlog',

@@ -1,6 +1,7 @@
 // One part of the benchmark, on servers that are there: `node dist/scripts/services.js node dist/bench/part.js <part>`.
 // Exits with 1 when a figure that must be reached was missed.
 
+import { measureBackfill } from './backfill.ts';
 import { measureBatch } from './batch.ts';
 import { measureCancel } from './cancel.ts';
 import { measureCapacity } from './capacity.ts';
@@ -37,6 +38,7 @@ const measures: Readonly<Record<PartName, (options: BenchOptions) => Promise<boo
   overload: measureOverload,
   eta: measureEta,
   webhooks: measureWebhooks,
+  backfill: measureBackfill,
   batch: measureBatch,
   mix: measureMix,
   connections: measureConnections,

@@ -8,6 +8,7 @@ import { describeError } from './describe-error.ts';
 import { type Formation, readFormation } from './formation.ts';
 import { loadEnvFile } from './load-env-file.ts';
 import { createOutput, type Output } from './output.ts';
+import { announceServices, withdrawServices } from './running-services.ts';
 import { type Services, startServices } from './services.ts';
 import { onStopRequest } from './stop-requests.ts';
 import { type Supervised, supervise } from './supervise.ts';
@@ -35,6 +36,7 @@ async function run(formation: Formation, output: Output): Promise<number> {
   try {
     services = await startServices({ keep: true, neo4j: formation.neo4j });
     output.say(`servers started: ${services.started.join(', ') || 'none, all are given'}`);
+    announceServices(services.env);
     if (!stopping.signal.aborted) await prepareSchema(services);
     if (!stopping.signal.aborted) processes.push(...startProcesses(formation, services, output));
     void announce(formation, output, stopping.signal);
@@ -47,6 +49,7 @@ async function run(formation: Formation, output: Output): Promise<number> {
   if (failure !== undefined) output.say(describeError(failure));
   const limitMs = formation.config.DRAIN_MS + killMarginMs;
   await Promise.all(processes.map((supervised) => supervised.stop(limitMs)));
+  withdrawServices();
   await services?.stop();
   output.say('stopped');
   return failure === undefined ? 0 : 1;

@@ -5,9 +5,8 @@ import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { createPool, type Pool } from '../db/client.ts';
 import { setAnomalyFlags, setItemsInFlightMax } from '../db/tenant-settings.ts';
-import { readConfig } from '../shared/config.ts';
 import { describeError } from './describe-error.ts';
-import { loadEnvFile } from './load-env-file.ts';
+import { readOperatorConfig } from './operator-config.ts';
 
 const usage = 'usage: npm run tenant -- <name> [--anomaly-flags on|off] [--in-flight <items>|tier]';
 
@@ -23,8 +22,7 @@ async function main(): Promise<string> {
   const [name] = positionals;
   const settings = settingsSchema.safeParse(values);
   if (name === undefined || !settings.success || Object.keys(values).length === 0) throw new Error(usage);
-  loadEnvFile();
-  const pool = createPool(readConfig().DATABASE_URL, { role: 'owner', max: 1 });
+  const pool = createPool(readOperatorConfig().DATABASE_URL, { role: 'owner', max: 1 });
   try {
     return (await apply(pool, name, settings.data)).join('\n');
   } finally {

@@ -90,21 +90,39 @@ export const configSchema = z.object({
 
 export type Config = z.infer<typeof configSchema>;
 
+/** What the commands that only call the API need; apart, so that they run where no server is configured. */
+export const clientConfigSchema = z.object({
+  SOMA_URL: z.url({ protocol: /^https?$/ }).default('http://127.0.0.1:3000'),
+  SOMA_API_KEY: z.string().default(''),
+});
+
+export type ClientConfig = z.infer<typeof clientConfigSchema>;
+
 /**
  * Reads and checks the configuration.
  * @throws Error naming every variable that is missing or out of range.
  */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
-  const parsed = configSchema.safeParse(given);
-  if (!parsed.success) throw new Error(`configuration: ${z.prettifyError(parsed.error)}`);
-  refuseUnsafe(parsed.data);
-  return parsed.data;
+  const config = readEnv(configSchema, env);
+  refuseUnsafe(config);
+  return config;
+}
+
+/** Where the API is, and the key for it. @throws Error naming the variable that is wrong. */
+export function readClientConfig(env: NodeJS.ProcessEnv = process.env): ClientConfig {
+  return readEnv(clientConfigSchema, env);
 }
 
 /** The environment that a child process gets: ours, with `changes` on top. */
 export function childEnv(changes: Record<string, string>): NodeJS.ProcessEnv {
   return { ...process.env, ...changes };
+}
+
+function readEnv<Schema extends z.ZodType>(schema: Schema, env: NodeJS.ProcessEnv): z.output<Schema> {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const parsed = schema.safeParse(given);
+  if (!parsed.success) throw new Error(`configuration: ${z.prettifyError(parsed.error)}`);
+  return parsed.data;
 }
 
 function refuseUnsafe(config: Config): void {

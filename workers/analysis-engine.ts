@@ -25,6 +25,8 @@ import { metrics } from '../shared/metrics.ts';
 import type { Dispatch } from '../shared/queues.ts';
 import { createBatcher, type PoolEntry, type TakenPool } from './batcher.ts';
 import { type CompletionWriter, untilAvailable } from './completion-writer.ts';
+import { createDeadlineWatch } from './deadline-watch.ts';
+import { createModelPace } from './model-pace.ts';
 
 /** A dispatched job in this worker's hands; `done` settles its share of the dispatch. */
 interface Entry extends PoolEntry {
@@ -56,12 +58,6 @@ const paceAgeMsMax = 2000;
 /** A statement that stores results, with the way to it. */
 const storeMs = 50;
 
-/** Deadlines further away than this are not waited for: no pool takes so long. */
-const deadlineMsMax = 600_000;
-
-/** The pace is that of the last so many items. */
-const paceItems = 1024;
-
 /** The model counts as idle when this few items are ahead: about the time that claiming the next pool takes. */
 const idleItemsMax = 16;
 
@@ -90,9 +86,11 @@ export function createAnalysisEngine(options: {
   const held = new Map<string, Claim>();
   /** Takes a job's items out of the pool that it is in, from before the pool is claimed until the job is finished. */
   const drops = new Map<string, () => void>();
-  const deadlines = new Map<string, NodeJS.Timeout>();
-  /** Jobs in hand whose deadline has come. */
-  const late = new Set<string>();
+  const pace = createModelPace();
+  const deadlines = createDeadlineWatch({
+    storeMs: config.FLUSH_MS + storeMs,
+    drop: (id) => drop([id]),
+  });
   let entriesInHand = 0;
   const dispatchesInHand = priorities.map(() => 0);
   let pools = 0;
@@ -101,8 +99,6 @@ export function createAnalysisEngine(options: {
   let idleSinceMs: number | undefined = performance.now();
   let lastClaimMs = performance.now();
   let timer: NodeJS.Timeout | undefined;
-  let itemMs: number | undefined;
-  let lastPoolEndMs = performance.now();
 
   /** Sends pools on while there is room for them, and comes back when the next one falls due. */
   const pump = (): void => {
@@ -135,7 +131,7 @@ export function createAnalysisEngine(options: {
     for (const { id, done } of taken.entries) {
       held.delete(id);
       drops.delete(id);
-      forgetDeadline(id);
+      deadlines.forget(id);
       done();
     }
   };
@@ -175,9 +171,8 @@ export function createAnalysisEngine(options: {
   /** About when the last of so many items claimed now will be stored: what is in the model goes first. */
   const slackMs = (items: number): number => {
     // After a pause only running it can tell how fast the model is now.
-    const isFresh = performance.now() - lastPoolEndMs < paceAgeMsMax;
-    const pace = isFresh ? (itemMs ?? 0) : 0;
-    return (inference.pending() + items) * pace + config.FLUSH_MS + storeMs;
+    const itemMs = pace.ageMs() < paceAgeMsMax ? (pace.itemMs() ?? 0) : 0;
+    return (inference.pending() + items) * itemMs + config.FLUSH_MS + storeMs;
   };
 
   const inferPool = async (
@@ -198,7 +193,7 @@ export function createAnalysisEngine(options: {
       };
       drops.set(job.claim.id, dropJob);
       if (letGo.has(job.claim.id)) dropJob();
-      watchDeadline(job.claim);
+      deadlines.watch(job.claim);
     }
     metrics.poolItems.observe({ kind }, owners.length);
     let counted = noStats;
@@ -231,40 +226,12 @@ export function createAnalysisEngine(options: {
       const sentMs = performance.now();
       const stats = await inference.predict({ kind, version: modelVersion, items, dropped, onResults });
       metrics.inferenceSeconds.observe({ kind }, (stats.tokenizeMs + stats.inferenceMs) / 1000);
-      countPace(sentMs, owners.length - dropped.size);
+      pace.count(sentMs, owners.length - dropped.size);
       if (batcher.items() === 0) writer.flush();
     } catch (error) {
       log.error({ err: error }, 'inference failed');
       await giveBack(jobs.filter((job) => job.results.length < job.claim.texts.length));
     }
-  };
-
-  /** Lets go of a job at the last moment at which its result could be stored in time. */
-  const watchDeadline = ({ id, deadlineAt }: Claim): void => {
-    if (deadlineAt === null) return;
-    const leftMs = deadlineAt.getTime() - Date.now() - config.FLUSH_MS - storeMs;
-    if (leftMs > deadlineMsMax) return;
-    const timer = setTimeout(() => {
-      late.add(id);
-      drop([id]);
-    }, leftMs);
-    deadlines.set(id, timer);
-  };
-
-  /** @returns whether its deadline had come */
-  const forgetDeadline = (id: string): boolean => {
-    clearTimeout(deadlines.get(id));
-    deadlines.delete(id);
-    return late.delete(id);
-  };
-
-  /** Pools run one after another: this one has had the model since it was sent or since the last one ended. */
-  const countPace = (sentMs: number, items: number): void => {
-    const endMs = performance.now();
-    const ownMs = (endMs - Math.max(sentMs, lastPoolEndMs)) / Math.max(1, items);
-    const weight = Math.min(1, items / paceItems);
-    lastPoolEndMs = endMs;
-    if (items > 0) itemMs = itemMs === undefined ? ownMs : itemMs + weight * (ownMs - itemMs);
   };
 
   const finish = (
@@ -279,7 +246,7 @@ export function createAnalysisEngine(options: {
   ): void => {
     const { claim, entry, results } = job;
     const { stats, microBatch } = run;
-    const isLate = forgetDeadline(claim.id) && results.some(({ error }) => error?.code === 'dropped');
+    const isLate = deadlines.forget(claim.id) && results.some(({ error }) => error?.code === 'dropped');
     if (isLate) metrics.expired.inc();
     // The pool's work so far is this job's inference; what its time in hand has beyond that, it waited.
     const batchWaitMs = performance.now() - run.claimedAtMs - stats.tokenizeMs - stats.inferenceMs;
@@ -343,7 +310,7 @@ export function createAnalysisEngine(options: {
     for (const { claim, entry } of jobs) {
       held.delete(claim.id);
       drops.delete(claim.id);
-      forgetDeadline(claim.id);
+      deadlines.forget(claim.id);
       entry.done();
     }
   };
@@ -396,7 +363,7 @@ export function createAnalysisEngine(options: {
     },
     inHand: () => entriesInHand,
     sinceClaimMs: () => performance.now() - lastClaimMs,
-    itemMs: () => itemMs,
+    itemMs: pace.itemMs,
   };
 }
 
