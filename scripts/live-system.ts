@@ -271,7 +271,17 @@ export function completionOf(
     results: claim.texts.map((_, index) => ({ index, output })),
     facts: [],
     timing: { batch_wait: 0.25, tokenize: 0.125, inference: 0.5 },
-    execution: { attempt: claim.attempt, worker: 'w' },
+    execution: {
+      attempt: claim.attempt,
+      worker: 'w',
+      device: 'cpu',
+      pool_items: 1,
+      micro_batch_items: 1,
+      micro_batch_tokens: 1,
+      padding_ratio: 1,
+      flush_reason: 'idle',
+      cache: 'none',
+    },
     ...changes,
   };
 }
