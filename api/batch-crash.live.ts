@@ -43,6 +43,9 @@ async function count(sql: string, values: unknown[] = []): Promise<number> {
   return rows[0]?.count ?? -1;
 }
 
+/** As the ledger keeps a key. */
+const hashOf = (key: string) => createHash('sha256').update(key).digest('hex');
+
 /** Sends part of a batch and kills the API once `recorded` of its lines are in the ledger. */
 async function killDuring(query: string, key: string, body: string, recorded: number): Promise<void> {
   const upload = httpRequest(`${api.address}/v1/batches?kind=emotion${query}`, {
@@ -55,9 +58,8 @@ async function killDuring(query: string, key: string, body: string, recorded: nu
       .on('response', (response) => response.on('error', () => resolve()).resume());
   });
   upload.write(body);
-  const hash = createHash('sha256').update(key).digest('hex');
   await until('some lines to be recorded', async () =>
-    (await count('FROM batches WHERE idempotency_key = $1 AND line_count >= $2', [hash, recorded])) > 0
+    (await count('FROM batches WHERE idempotency_key = $1 AND line_count >= $2', [hashOf(key), recorded])) > 0
       ? true
       : undefined,
   );
@@ -115,14 +117,15 @@ test('runs nothing and keeps nothing of an upload that a kill cut off, with reje
       : undefined,
   );
   assert.is(await count('FROM analyses'), before);
-  assert.is(await count(`FROM batches WHERE idempotency_key = 'never again'`), 0);
+  assert.is(await count('FROM batches WHERE idempotency_key = $1', [hashOf('never again')]), 0);
 });
 
 test('ends a batch of which the rest never came, with skip, and keeps its results', async () => {
   await killDuring('&on_invalid=skip', 'half', lines(1200), 1024);
   const ended = await until('the batch to end', async () => {
     const { rows } = await system.owner.query<{ id: string }>(
-      `SELECT id FROM batches WHERE idempotency_key = 'half' AND status = 'ended'`,
+      `SELECT id FROM batches WHERE idempotency_key = $1 AND status = 'ended'`,
+      [hashOf('half')],
     );
     return rows[0];
   });

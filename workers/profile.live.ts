@@ -12,7 +12,7 @@ import { insertJobs } from '../db/submissions.ts';
 import { type Profile, profileSchema } from '../models/analytics/profile.ts';
 import { trajectoryOf } from '../models/analytics/trajectory.ts';
 import { profileVersion } from '../models/profile.ts';
-import { createLiveSystem, mustClaimJob, newJob } from '../scripts/live-system.ts';
+import { createLiveSystem, mustClaimJob, newJob, until } from '../scripts/live-system.ts';
 import { uuidTime } from '../shared/job.ts';
 import { makeProfile } from './profile-builder.ts';
 
@@ -254,11 +254,20 @@ test('stores no profile of a job that fails', async () => {
 });
 
 test('stores no profile of a person who was erased meanwhile', async () => {
-  const job = await finishChanged(
-    'erased',
+  const not_before = new Date(Date.now() + 3_600_000).toISOString();
+  const response = await post({ kind: 'profile', user_id: 'erased', not_before }, {});
+  const { id, links } = jobSchema.parse(await response.json());
+  const values = [id.slice(4)];
+  await system.owner.query(
     `INSERT INTO erasures (tenant_id, id, user_id, last_job_id) SELECT tenant_id, id, user_id, id FROM jobs WHERE id = $1`,
+    values,
   );
-  assert.equal([job.status, job.status_reason], ['canceled', 'erased']);
+  await system.owner.query('UPDATE jobs SET not_before = now() WHERE id = $1', values);
+  await until('the erasure to be completed', async () => {
+    const { rows } = await system.owner.query('SELECT FROM erasures WHERE completed_at IS NULL');
+    return rows.length === 0 ? true : undefined;
+  });
+  assert.is((await get(links.self)).status, 404);
   assert.is((await get('/v1/users/erased/profile')).status, 404);
 });
 
