@@ -31,11 +31,7 @@ export function readMultipart<T>(
     const fail = (cause: unknown): void => {
       request.unpipe(form);
       request.resume();
-      reject(
-        cause instanceof ProblemError
-          ? cause
-          : new ProblemError('malformed_request', 'The form cannot be read', { cause }),
-      );
+      reject(cause);
     };
     form.on('field', (name, value) => {
       fields[name] = value;
@@ -45,7 +41,7 @@ export function readMultipart<T>(
       storing = store(filename, piecesOf(stream, bytesMax));
       storing.catch(fail);
     });
-    form.on('error', fail);
+    form.on('error', (cause) => fail(unreadable(cause)));
     form.on('close', () => {
       if (storing === undefined) return fail(new ProblemError('malformed_request', 'There is no field file'));
       storing.then((stored) => resolve({ stored, fields }), fail);
@@ -59,10 +55,19 @@ async function* piecesOf(
   stream: Readable & { truncated?: boolean },
   bytesMax: number,
 ): AsyncGenerator<Buffer> {
-  for await (const piece of stream) {
-    if (!Buffer.isBuffer(piece)) throw new TypeError('a file is bytes');
-    yield piece;
+  try {
+    for await (const piece of stream) {
+      if (!Buffer.isBuffer(piece)) throw new TypeError('a file is bytes');
+      yield piece;
+    }
+  } catch (cause) {
+    throw unreadable(cause);
   }
   if (stream.truncated === true)
     throw new ProblemError('payload_too_large', `An upload has at most ${bytesMax} bytes`);
+}
+
+/** What is wrong with the form, as against what went wrong while its file was stored. */
+function unreadable(cause: unknown): ProblemError {
+  return new ProblemError('malformed_request', 'The form cannot be read', { cause });
 }
