@@ -17,6 +17,7 @@ const bodyBytesMax = 4096;
 const system = await createLiveSystem({
   AUTH: 'on',
   BODY_BYTES_MAX: String(bodyBytesMax),
+  BATCH_BYTES_MAX: String(bodyBytesMax),
   WEBHOOK_KEYS: `k1:${randomBytes(32).toString('base64')}`,
 });
 const dead = { DATABASE_URL: `postgres://nobody@127.0.0.1:${await freePort()}/nowhere`, WEBHOOK_KEYS: '' };
@@ -236,20 +237,29 @@ test('answers 406 to a client that takes no format of the operation, before it d
   await walk(strict, (operation) => send(operation, { key, headers: { accept: 'image/png' } }), 406);
 });
 
+/** The example of the body with white space in it, more than a body may have. */
+function grow(operation: Operation): string {
+  return bodyOf(operation)?.example.replace('{', `{${' '.repeat(bodyBytesMax)}`) ?? '';
+}
+
 test('answers 400, 413, 415 and 422 to bodies that are broken, large, foreign and wrong', async () => {
   const key = await newKey();
   const json = withBody.filter((operation) => bodyOf(operation)?.type === 'application/json');
   await walk(json, (operation) => send(operation, { key, body: '{' }), 400);
   await walk(json, (operation) => send(operation, { key, body: Buffer.from([0x22, 0xff, 0x22]) }), 400);
-  await walk(json, (operation) => send(operation, { key, body: `"${'x'.repeat(bodyBytesMax)}"` }), 413);
+  await walk(withBody, (operation) => send(operation, { key, body: grow(operation) }), 413);
   await walk(
     withBody,
     (operation) => send(operation, { key, headers: { 'content-type': 'image/png' } }),
     415,
   );
   const packed = { 'content-encoding': 'gzip' };
-  await walk(json, (operation) => send(operation, { key, headers: packed, body: gzipSync('{}') }), 415);
+  await walk(withBody, (operation) => send(operation, { key, headers: packed, body: gzipSync('{}') }), 415);
   await walk(json, (operation) => send(operation, { key, body: '[]' }), 422);
+  const forms = withBody.filter((operation) => bodyOf(operation)?.type.startsWith('multipart/') === true);
+  await walk(forms, (operation) => send(operation, { key, body: '{' }), 400);
+  const unbounded = { 'content-type': 'multipart/form-data' };
+  await walk(forms, (operation) => send(operation, { key, headers: unbounded }), 400);
 });
 
 test('answers 503 while the ledger is away', async () => {

@@ -46,6 +46,7 @@ const ofBody: readonly ProblemCode[] = [
   'malformed_request',
   'payload_too_large',
   'unsupported_media_type',
+  'unsupported_encoding',
   'invalid_request',
 ];
 const tags = ["OpenAI's dialect"];
@@ -156,7 +157,6 @@ function registerBatches(paths: Paths, answers: Answers): void {
         ...ofBody,
         'malformed_json',
         'invalid_encoding',
-        'unsupported_encoding',
         'invalid_header',
         'idempotency_key_reused',
         'quota_exceeded',

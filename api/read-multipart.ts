@@ -1,7 +1,7 @@
 // A file and the fields beside it from a `multipart/form-data` body, the file as it comes.
 
 import type { Request } from 'express';
-import busboy from 'busboy';
+import busboy, { type Busboy, type BusboyConfig } from 'busboy';
 import type { Readable } from 'node:stream';
 import { ProblemError } from '../shared/problem.ts';
 import { allowLongBody } from './body-time.ts';
@@ -13,13 +13,17 @@ export interface UploadedFile<T> {
 
 /**
  * Hands the file in the field `file` to `store` while it comes.
- * @throws ProblemError `unsupported_media_type`, `malformed_request`, `payload_too_large`, or what `store` throws
+ * @throws ProblemError `unsupported_encoding`, `unsupported_media_type`, `malformed_request`, `payload_too_large`, or what
+ * `store` throws
  */
 export function readMultipart<T>(
   request: Request,
   bytesMax: number,
   store: (filename: string, pieces: AsyncIterable<Buffer>) => Promise<T>,
 ): Promise<UploadedFile<T>> {
+  const encoding = request.headers['content-encoding'] ?? 'identity';
+  if (encoding !== 'identity')
+    throw new ProblemError('unsupported_encoding', `Content-Encoding ${encoding} is not accepted`);
   if (!request.is('multipart/form-data'))
     throw new ProblemError('unsupported_media_type', 'Send multipart/form-data with the field file');
   allowLongBody(request);
@@ -27,7 +31,7 @@ export function readMultipart<T>(
     const fields: Record<string, string> = {};
     let storing: Promise<T> | undefined;
     const limits = { fields: 20, fieldSize: 4096, files: 1, fileSize: bytesMax };
-    const form = busboy({ headers: request.headers, limits });
+    const form = openForm({ headers: request.headers, limits });
     const fail = (cause: unknown): void => {
       request.unpipe(form);
       request.resume();
@@ -49,6 +53,15 @@ export function readMultipart<T>(
     request.on('aborted', () => form.destroy(new Error('the upload broke off')));
     request.pipe(form);
   });
+}
+
+/** @throws ProblemError `malformed_request` if the header does not say where the parts end */
+function openForm(settings: BusboyConfig): Busboy {
+  try {
+    return busboy(settings);
+  } catch (cause) {
+    throw unreadable(cause);
+  }
 }
 
 async function* piecesOf(
