@@ -17,6 +17,11 @@ const documentSchema = z.object({
   ),
 });
 
+/** Paths of other systems, whose clients say of `Accept` what they like. */
+export function answersAnyway(path: string): boolean {
+  return /^\/(api|openai)\//.test(path);
+}
+
 interface Formats {
   readonly method: string;
   readonly path: RegExp;
@@ -41,7 +46,7 @@ export function refuseUnacceptable(document: unknown): RequestHandler {
 /** The formats of each operation's answers, problems left out: those come as they are. */
 function readFormats(document: unknown): readonly Formats[] {
   return Object.entries(documentSchema.parse(document).paths)
-    .filter(([path]) => !/^\/(api|openai)\//.test(path))
+    .filter(([path]) => !answersAnyway(path))
     .flatMap(([path, methods]) =>
       Object.entries(methods).map(([method, { responses }]) => ({
         method: method.toUpperCase(),

@@ -22,7 +22,7 @@ import { jobControlRoutes } from './routes/job-control.ts';
 import { jobEventRoutes } from './routes/job-events.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { personRoutes } from './routes/person.ts';
-import { openaiRoutes, sendOpenaiError } from './routes/openai.ts';
+import { openaiErrorHandler, openaiRoutes } from './routes/openai.ts';
 import { userRoutes } from './routes/users.ts';
 import { webhookEndpointRoutes } from './routes/webhook-endpoints.ts';
 
@@ -64,7 +64,7 @@ export function createApp(context: Context): Express {
     compatRoutes(context),
   );
   app.use(notFound);
-  app.use('/openai', sendOpenaiError);
+  app.use('/openai', openaiErrorHandler(context.log));
   app.use(problemHandler(context.log));
   return app;
 }

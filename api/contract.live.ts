@@ -3,7 +3,9 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
+import { z } from 'zod';
 import { ensureTenant, insertKey } from '../db/keys.ts';
 import { type Operation, readContract } from '../scripts/contract.ts';
 import { freePort } from '../scripts/free-port.ts';
@@ -12,8 +14,13 @@ import { createApiKey, type Scope, scopes } from '../shared/api-key.ts';
 import type { Tier } from '../shared/tenant.ts';
 
 const bodyBytesMax = 4096;
-const system = await createLiveSystem({ AUTH: 'on', BODY_BYTES_MAX: String(bodyBytesMax) });
-const dead = { DATABASE_URL: `postgres://nobody@127.0.0.1:${await freePort()}/nowhere` };
+const system = await createLiveSystem({
+  AUTH: 'on',
+  BODY_BYTES_MAX: String(bodyBytesMax),
+  BATCH_BYTES_MAX: String(bodyBytesMax),
+  WEBHOOK_KEYS: `k1:${randomBytes(32).toString('base64')}`,
+});
+const dead = { DATABASE_URL: `postgres://nobody@127.0.0.1:${await freePort()}/nowhere`, WEBHOOK_KEYS: '' };
 const [api, lonely] = await Promise.all([system.start('api'), system.start('api', { ...dead, AUTH: 'off' })]);
 test.after(() => system.close());
 
@@ -41,6 +48,8 @@ interface Wish {
   readonly headers?: Record<string, string>;
   readonly body?: string | Buffer;
   readonly address?: string;
+  /** Which of the formats of the body; the first unless you say otherwise. */
+  readonly format?: number;
 }
 
 /** The path with the examples of its parameters, and the query that is required. */
@@ -60,18 +69,46 @@ function placeOf(
   return required.length === 0 ? path : `${path}?${query.toString()}`;
 }
 
-/** The first format of the body, and its example. */
-function bodyOf(operation: Operation): { type: string; example: string } | undefined {
-  const [first] = Object.entries(operation.requestBody?.content ?? {});
-  if (first === undefined) return undefined;
-  const [type, { example }] = first;
+/** The path with each parameter of the query that has an example. */
+function fullPlaceOf(operation: Operation): string {
+  const query = new URLSearchParams();
+  for (const { in: place, name, example, schema } of operation.parameters) {
+    const value = example ?? schema.example;
+    if (place === 'query' && typeof value === 'string') query.set(name, value);
+  }
+  return `${operation.path}?${query.toString()}`;
+}
+
+type Media = NonNullable<Operation['requestBody']>['content'][string];
+const formSchema = z.object({
+  properties: z.record(z.string(), z.object({ format: z.string().optional() })),
+});
+const formExample = z.record(z.string(), z.string());
+
+/** The body of an example, in one of the formats that the operation takes. */
+function bodyOf(operation: Operation, format = 0): { type: string; example: string } | undefined {
+  const [type, media] = Object.entries(operation.requestBody?.content ?? {})[format] ?? [];
+  if (type === undefined || media === undefined) return undefined;
+  const { example } = media;
   assert.ok(example !== undefined, `${operation.method} ${operation.path} has no example of its body`);
+  if (type === 'multipart/form-data')
+    return { type: `${type}; boundary=part`, example: toForm(formExample.parse(example), media) };
   return { type, example: typeof example === 'string' ? example : JSON.stringify(example) };
+}
+
+/** The parts of a form; those that the schema calls binary are files. */
+function toForm(fields: Readonly<Record<string, string>>, { schema }: Media): string {
+  const { properties } = formSchema.parse(schema);
+  const parts = Object.entries(fields).map(([name, value]) => {
+    const file = properties[name]?.format === 'binary' ? '; filename="example"' : '';
+    return `--part\r\nContent-Disposition: form-data; name="${name}"${file}\r\n\r\n${value}\r\n`;
+  });
+  return `${parts.join('')}--part--\r\n`;
 }
 
 /** Sends what the operation's examples say, but for the wish. */
 function send(operation: Operation, wish: Wish = {}): Promise<Response> {
-  const body = bodyOf(operation);
+  const body = bodyOf(operation, wish.format);
   return fetch((wish.address ?? api.address) + (wish.path ?? placeOf(operation)), {
     method: wish.method ?? operation.method,
     headers: {
@@ -140,6 +177,15 @@ test('answers what is documented to its own examples', async () => {
   await walk(operations, (operation) => send(operation, { key }));
 });
 
+test('answers what is documented to the other formats of its body, and takes lines', async () => {
+  const key = await newKey();
+  const others = withBody.filter((operation) => bodyOf(operation, 1) !== undefined);
+  await walk(others, (operation) => send(operation, { key, format: 1 }));
+  await walk(others, (operation) => send(operation, { key, format: 1, path: fullPlaceOf(operation) }), 202);
+  const lines = withBody.filter((operation) => bodyOf(operation)?.type === 'application/x-ndjson');
+  await walk(lines, (operation) => send(operation, { key }), 201);
+});
+
 test('answers what is documented to ids that are none, paths that are not text and parameters that are unknown', async () => {
   const key = await newKey();
   const withId = operations.filter(({ path }) => path.includes('{'));
@@ -183,31 +229,37 @@ test('answers 405 with Allow to every other method of every path, and 404 elsewh
 
 test('answers 406 to a client that takes no format of the operation, before it does anything', async () => {
   const key = await newKey();
-  const strict = answers(406).filter(
-    ({ path, responses }) =>
-      !path.startsWith('/api/') &&
-      !path.startsWith('/openai/') &&
-      Object.entries(responses).some(
-        ([status, { content }]) => status.startsWith('2') && Object.keys(content).length > 0,
-      ),
+  const strict = answers(406).filter(({ responses }) =>
+    Object.entries(responses).some(
+      ([status, { content }]) => status.startsWith('2') && Object.keys(content).length > 0,
+    ),
   );
   await walk(strict, (operation) => send(operation, { key, headers: { accept: 'image/png' } }), 406);
 });
+
+/** The example of the body with white space in it, more than a body may have. */
+function grow(operation: Operation): string {
+  return bodyOf(operation)?.example.replace('{', `{${' '.repeat(bodyBytesMax)}`) ?? '';
+}
 
 test('answers 400, 413, 415 and 422 to bodies that are broken, large, foreign and wrong', async () => {
   const key = await newKey();
   const json = withBody.filter((operation) => bodyOf(operation)?.type === 'application/json');
   await walk(json, (operation) => send(operation, { key, body: '{' }), 400);
   await walk(json, (operation) => send(operation, { key, body: Buffer.from([0x22, 0xff, 0x22]) }), 400);
-  await walk(json, (operation) => send(operation, { key, body: `"${'x'.repeat(bodyBytesMax)}"` }), 413);
+  await walk(withBody, (operation) => send(operation, { key, body: grow(operation) }), 413);
   await walk(
     withBody,
     (operation) => send(operation, { key, headers: { 'content-type': 'image/png' } }),
     415,
   );
   const packed = { 'content-encoding': 'gzip' };
-  await walk(json, (operation) => send(operation, { key, headers: packed, body: gzipSync('{}') }), 415);
+  await walk(withBody, (operation) => send(operation, { key, headers: packed, body: gzipSync('{}') }), 415);
   await walk(json, (operation) => send(operation, { key, body: '[]' }), 422);
+  const forms = withBody.filter((operation) => bodyOf(operation)?.type.startsWith('multipart/') === true);
+  await walk(forms, (operation) => send(operation, { key, body: '{' }), 400);
+  const unbounded = { 'content-type': 'multipart/form-data' };
+  await walk(forms, (operation) => send(operation, { key, headers: unbounded }), 400);
 });
 
 test('answers 503 while the ledger is away', async () => {

@@ -1,6 +1,5 @@
 // The part of the OpenAPI document that is about batches: submit, look, list, results, cancel, erase, events.
 
-import type { RouteConfig } from '@asteasolutions/zod-to-openapi';
 import { z } from 'zod';
 import { batchListQuerySchema, batchLookQuerySchema, resultsQuerySchema } from './batch-queries.ts';
 import { batchBodySchema, batchQuerySchema } from './batch-request.ts';
@@ -8,7 +7,8 @@ import { batchPageSchema, batchResultSchema, batchViewSchema, deletedSchema } fr
 import { batchLimits } from '../shared/batch.ts';
 import { limits } from '../shared/job.ts';
 import type { ProblemCode } from '../shared/problem.ts';
-import type { Paths } from './openapi-security.ts';
+import { streamedEventSchema } from './openapi-jobs.ts';
+import type { Answers, Paths } from './openapi-security.ts';
 
 export const batchLines = `{"custom_id":"1","text":"I finally got the job!"}
 {"custom_id":"2","text":"Nobody came, and I had baked all day.","user_id":"ada","metadata":{"row":"17"}}
@@ -21,8 +21,14 @@ const batch = batchViewSchema.meta({ id: 'Batch' });
 const lookProblems: readonly ProblemCode[] = ['batch_not_found', 'internal_error', 'ledger_unavailable'];
 const exampleId = 'batch_01990a6e-7c00-7000-8000-000000000001';
 const params = z.object({ id: z.string().meta({ example: exampleId }) });
+const kindParameter = batchQuerySchema.shape.kind.meta({ example: 'emotion' });
+const eventExample = `retry: 1000
 
-export type Answers = (codes: readonly ProblemCode[]) => RouteConfig['responses'];
+id: 1
+event: batch.validating
+data: {"type":"batch.validating","sequence":1,"batch_id":"${exampleId}","at":"2026-11-24T18:00:00.000Z","data":{}}
+
+`;
 
 export function registerBatches(paths: Paths, answers: Answers): void {
   registerSubmit(paths, answers);
@@ -50,7 +56,7 @@ function registerSubmit(paths: Paths, answers: Answers): void {
     summary: 'Submit a batch',
     description: submitDescription,
     request: {
-      query: batchQuerySchema.partial(),
+      query: batchQuerySchema.extend({ kind: kindParameter }).partial(),
       headers: z.object({
         'Idempotency-Key': z.string().min(1).max(limits.idempotencyKeyCharactersMax).optional(),
       }),
@@ -149,13 +155,22 @@ function registerResults(paths: Paths, answers: Answers): void {
       '`batch.validating`, `batch.in_progress`, `batch.progress` (with the counts, at most one each half second), `batch.canceling`, and `batch.ended`, after which the stream ends. Resumes from `Last-Event-ID` or `?after=` as the events of a job do.',
     request: {
       params,
-      query: z.object({ after: z.int().min(0).optional().describe('As `Last-Event-ID`, which goes first') }),
+      query: z.object({
+        after: z.int().min(0).max(2_147_483_647).optional().describe('As `Last-Event-ID`, which goes first'),
+      }),
       headers: z.object({
-        'Last-Event-ID': z.string().optional().describe('The `id` of the last event that you have'),
+        'Last-Event-ID': z
+          .string()
+          .meta({ pattern: '^[0-9]{0,9}$' })
+          .optional()
+          .describe('The `id` of the last event that you have'),
       }),
     },
     responses: {
-      200: { description: 'The events', content: { 'text/event-stream': { schema: z.string() } } },
+      200: {
+        description: 'The events',
+        content: { 'text/event-stream': { schema: streamedEventSchema, example: eventExample } },
+      },
       204: { description: 'The batch has ended and you have all of its events' },
       ...answers([...lookProblems, 'invalid_request', 'invalid_header']),
     },

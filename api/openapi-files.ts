@@ -3,8 +3,8 @@
 import { z } from 'zod';
 import { fileListQuerySchema, fileUploadQuerySchema } from './batch-queries.ts';
 import { deletedSchema, filePageSchema, fileViewSchema } from './batch-view.ts';
-import { type Answers, batchLines } from './openapi-batches.ts';
-import type { Paths } from './openapi-security.ts';
+import { batchLines } from './openapi-batches.ts';
+import type { Answers, Paths } from './openapi-security.ts';
 import type { ProblemCode } from '../shared/problem.ts';
 
 const lookProblems: readonly ProblemCode[] = ['file_not_found', 'internal_error', 'ledger_unavailable'];
@@ -75,7 +75,10 @@ export function registerFiles(paths: Paths, answers: Answers): void {
     summary: 'The bytes of a file, as they were uploaded',
     request: { params },
     responses: {
-      200: { description: 'The content', content: { 'application/x-ndjson': { schema: z.string() } } },
+      200: {
+        description: 'The content, whatever its lines are',
+        content: { 'application/x-ndjson': { schema: z.unknown(), example: batchLines } },
+      },
       ...answers(lookProblems),
     },
   });

@@ -1,13 +1,20 @@
-// The part of the OpenAPI document that is OpenAI's dialect. Its errors are in OpenAI's form, not ours.
+// The part of the OpenAPI document that is OpenAI's dialect. Its errors are in OpenAI's form, not ours; their codes are.
 
 import { z } from 'zod';
+import { limits } from '../shared/job.ts';
+import type { ProblemCode } from '../shared/problem.ts';
 import { deletedSchema } from './batch-view.ts';
-import type { Paths } from './openapi-security.ts';
+import type { Answers, Paths } from './openapi-security.ts';
 import { openaiBatchSchema, openaiFileSchema } from './openai-view.ts';
 import { openaiBatchRequestSchema, openaiListQuerySchema } from './routes/openai.ts';
 
-const params = z.object({ id: z.string() });
-const errorSchema = z
+const fileId = 'file_01990a6e-7c00-7000-8000-000000000001';
+const fileParams = z.object({ id: z.string().meta({ example: fileId }) });
+const batchParams = z.object({
+  id: z.string().meta({ example: 'batch_01990a6e-7c00-7000-8000-000000000001' }),
+});
+
+export const openaiErrorSchema = z
   .object({
     error: z.object({
       message: z.string(),
@@ -32,29 +39,28 @@ const pageOf = (data: z.ZodType) =>
     last_id: z.string().nullable(),
   });
 
-/** The problem answers of the dialect, by status. */
-function errors(...statuses: number[]) {
-  const described: Readonly<Record<number, string>> = {
-    400: 'The form or the body cannot be read',
-    404: 'There is no such file or batch',
-    405: 'An output file goes with its batch',
-    409: 'The batch has already ended',
-    413: 'The file is too large',
-    415: 'The body has another form',
-    422: 'The request is well formed but invalid',
-    429: 'Too many requests or items',
-    503: 'More comes in than can be done, or the ledger is away',
-  };
-  return Object.fromEntries(statuses.map((status) => [status, json(described[status] ?? '', errorSchema)]));
+const always: readonly ProblemCode[] = ['internal_error', 'ledger_unavailable'];
+const ofFile: readonly ProblemCode[] = ['file_not_found', ...always];
+const ofBatch: readonly ProblemCode[] = ['batch_not_found', ...always];
+const ofBody: readonly ProblemCode[] = [
+  'malformed_request',
+  'payload_too_large',
+  'unsupported_media_type',
+  'unsupported_encoding',
+  'invalid_request',
+];
+const tags = ["OpenAI's dialect"];
+const requestLines = `{"custom_id":"1","method":"POST","url":"/v1/embeddings","body":{"model":"embedding","input":"I finally got the job!"}}
+`;
+
+/** @param answers the errors of an operation in this dialect, by their codes */
+export function registerOpenai(paths: Paths, answers: Answers): void {
+  registerUpload(paths, answers);
+  registerFiles(paths, answers);
+  registerBatches(paths, answers);
 }
 
-export function registerOpenai(paths: Paths): void {
-  registerFiles(paths);
-  registerBatches(paths);
-}
-
-function registerFiles(paths: Paths): void {
-  const tags = ["OpenAI's dialect"];
+function registerUpload(paths: Paths, answers: Answers): void {
   const form = z.object({
     file: z.string().meta({ format: 'binary' }),
     purpose: z.literal('batch'),
@@ -65,9 +71,19 @@ function registerFiles(paths: Paths): void {
     operationId: 'openaiCreateFile',
     tags,
     summary: 'Upload a file of requests',
-    request: { body: { required: true, content: { 'multipart/form-data': { schema: form } } } },
-    responses: { 200: json('The file', file), ...errors(400, 413, 415, 422, 503) },
+    request: {
+      body: {
+        required: true,
+        content: {
+          'multipart/form-data': { schema: form, example: { purpose: 'batch', file: requestLines } },
+        },
+      },
+    },
+    responses: { 200: json('The file', file), ...answers([...ofBody, ...always]) },
   });
+}
+
+function registerFiles(paths: Paths, answers: Answers): void {
   paths.registerPath({
     method: 'get',
     path: '/openai/v1/files',
@@ -75,7 +91,7 @@ function registerFiles(paths: Paths): void {
     tags,
     summary: 'Files, newest first',
     request: { query: openaiListQuerySchema },
-    responses: { 200: json('A page of files', pageOf(file)), ...errors(422, 503) },
+    responses: { 200: json('A page of files', pageOf(file)), ...answers(['invalid_request', ...always]) },
   });
   paths.registerPath({
     method: 'get',
@@ -83,8 +99,8 @@ function registerFiles(paths: Paths): void {
     operationId: 'openaiGetFile',
     tags,
     summary: 'Look at a file',
-    request: { params },
-    responses: { 200: json('The file', file), ...errors(404, 503) },
+    request: { params: fileParams },
+    responses: { 200: json('The file', file), ...answers(ofFile) },
   });
   paths.registerPath({
     method: 'delete',
@@ -92,8 +108,11 @@ function registerFiles(paths: Paths): void {
     operationId: 'openaiDeleteFile',
     tags,
     summary: 'Delete a file',
-    request: { params },
-    responses: { 200: json('The file is gone', deletedSchema('file')), ...errors(404, 405, 503) },
+    request: { params: fileParams },
+    responses: {
+      200: json('The file is gone', deletedSchema('file')),
+      ...answers(['method_not_allowed', ...ofFile]),
+    },
   });
   paths.registerPath({
     method: 'get',
@@ -101,16 +120,15 @@ function registerFiles(paths: Paths): void {
     operationId: 'openaiGetFileContent',
     tags,
     summary: 'The content of a file; of an output file, the results in the form of the endpoint',
-    request: { params },
+    request: { params: fileParams },
     responses: {
       200: { description: 'The content', content: { 'application/octet-stream': { schema: z.string() } } },
-      ...errors(404, 503),
+      ...answers(ofFile),
     },
   });
 }
 
-function registerBatches(paths: Paths): void {
-  const tags = ["OpenAI's dialect"];
+function registerBatches(paths: Paths, answers: Answers): void {
   paths.registerPath({
     method: 'post',
     path: '/openai/v1/batches',
@@ -120,9 +138,32 @@ function registerBatches(paths: Paths): void {
     description:
       'Lines are `{custom_id, method, url, body: {model, input, user?, metadata?}}`; `url` is the endpoint of the batch, `model` the kind that stands there, `input` one text. A bad line fails the batch; what has not run after 24 hours expires.',
     request: {
-      body: { required: true, content: { 'application/json': { schema: openaiBatchRequestSchema } } },
+      headers: z.object({
+        'Idempotency-Key': z.string().min(1).max(limits.idempotencyKeyCharactersMax).optional(),
+      }),
+      body: {
+        required: true,
+        content: {
+          'application/json': {
+            schema: openaiBatchRequestSchema,
+            example: { input_file_id: fileId, endpoint: '/v1/embeddings', completion_window: '24h' },
+          },
+        },
+      },
     },
-    responses: { 200: json('The batch', batch), ...errors(400, 404, 413, 415, 422, 429, 503) },
+    responses: {
+      200: json('The batch', batch),
+      ...answers([
+        ...ofBody,
+        'malformed_json',
+        'invalid_encoding',
+        'invalid_header',
+        'idempotency_key_reused',
+        'quota_exceeded',
+        'overloaded',
+        ...ofFile,
+      ]),
+    },
   });
   paths.registerPath({
     method: 'get',
@@ -131,7 +172,7 @@ function registerBatches(paths: Paths): void {
     tags,
     summary: 'Batches of this dialect, newest first',
     request: { query: openaiListQuerySchema },
-    responses: { 200: json('A page of batches', pageOf(batch)), ...errors(422, 503) },
+    responses: { 200: json('A page of batches', pageOf(batch)), ...answers(['invalid_request', ...always]) },
   });
   paths.registerPath({
     method: 'get',
@@ -139,8 +180,8 @@ function registerBatches(paths: Paths): void {
     operationId: 'openaiGetBatch',
     tags,
     summary: 'Look at a batch',
-    request: { params },
-    responses: { 200: json('The batch', batch), ...errors(404, 503) },
+    request: { params: batchParams },
+    responses: { 200: json('The batch', batch), ...answers(ofBatch) },
   });
   paths.registerPath({
     method: 'post',
@@ -148,7 +189,7 @@ function registerBatches(paths: Paths): void {
     operationId: 'openaiCancelBatch',
     tags,
     summary: 'Cancel a batch',
-    request: { params },
-    responses: { 200: json('The batch', batch), ...errors(404, 409, 503) },
+    request: { params: batchParams },
+    responses: { 200: json('The batch', batch), ...answers(['batch_already_ended', ...ofBatch]) },
   });
 }

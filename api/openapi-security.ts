@@ -2,30 +2,30 @@
 
 import type { OpenAPIRegistry, RouteConfig } from '@asteasolutions/zod-to-openapi';
 import type { ProblemCode } from '../shared/problem.ts';
+import { answersAnyway } from './acceptable.ts';
 import { needOf } from './scopes.ts';
 
 /** What registers operations. */
 export type Paths = Pick<OpenAPIRegistry, 'registerPath'>;
 
+/** The error answers of an operation, by their codes. */
+export type Answers = (codes: readonly ProblemCode[]) => RouteConfig['responses'];
+
 /**
  * Registers operations with the scope that they need.
- * @param answers the problem answers of an operation, by their codes
+ * @returns what registers operations whose errors come in the form of `answers`
  */
-export function securePaths(
-  registry: OpenAPIRegistry,
-  answers: (codes: readonly ProblemCode[]) => RouteConfig['responses'],
-  auth: 'on' | 'off',
-): Paths {
+export function securePaths(registry: OpenAPIRegistry, auth: 'on' | 'off'): (answers: Answers) => Paths {
   const everywhere = (route: RouteConfig): readonly ProblemCode[] => [
-    'not_acceptable',
+    ...(answersAnyway(route.path) ? [] : (['not_acceptable'] as const)),
     'internal_error',
     ...(route.path.includes('{') ? (['malformed_request'] as const) : []),
   ];
   if (auth === 'off') {
-    return {
+    return (answers) => ({
       registerPath: (route) =>
         registry.registerPath({ ...route, responses: join(answers(everywhere(route)), route.responses) }),
-    };
+    });
   }
   const key = registry.registerComponent('securitySchemes', 'key', {
     type: 'http',
@@ -33,7 +33,7 @@ export function securePaths(
     bearerFormat: 'soma_live_<id>_<secret><crc>',
     description: 'Needed where the server runs with `AUTH=on`. A key belongs to a tenant and has scopes.',
   });
-  return {
+  return (answers) => ({
     registerPath: (route) => {
       const need = needOf(route.method.toUpperCase(), route.path);
       if (need === 'open') {
@@ -57,7 +57,7 @@ export function securePaths(
         responses: join(answers(codes), route.responses),
       });
     },
-  };
+  });
 }
 
 /** The answers of both; of a status that both have, the second, with what the first has to tell besides. */

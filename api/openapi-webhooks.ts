@@ -5,7 +5,7 @@ import type { RouteConfig } from '@asteasolutions/zod-to-openapi';
 import { z } from 'zod';
 import type { ProblemCode } from '../shared/problem.ts';
 import { webhookMessageSchema } from '../shared/webhook.ts';
-import type { Paths } from './openapi-security.ts';
+import type { Answers, Paths } from './openapi-security.ts';
 import {
   changeEndpointSchema,
   deliveriesQuerySchema,
@@ -22,8 +22,6 @@ import {
   recoveryViewSchema,
   secretViewSchema,
 } from './webhook-view.ts';
-
-type Answers = (codes: readonly ProblemCode[]) => RouteConfig['responses'];
 
 const always: readonly ProblemCode[] = ['internal_error', 'ledger_unavailable'];
 const bodyProblems: readonly ProblemCode[] = [

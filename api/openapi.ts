@@ -3,14 +3,14 @@
 import { OpenAPIRegistry, OpenApiGeneratorV31 } from '@asteasolutions/zod-to-openapi';
 import { z } from 'zod';
 import type { Registry } from '../models/registry.ts';
-import { type ProblemCode, problemCatalogue } from '../shared/problem.ts';
+import { problemCatalogue } from '../shared/problem.ts';
 import { jobRequestSchema } from './job-request.ts';
 import { jobViewSchema } from './job-view.ts';
 import { registerBatches } from './openapi-batches.ts';
 import { registerFiles } from './openapi-files.ts';
 import { registerJobs } from './openapi-jobs.ts';
-import { registerOpenai } from './openapi-openai.ts';
-import { type Paths, securePaths } from './openapi-security.ts';
+import { openaiErrorSchema, registerOpenai } from './openapi-openai.ts';
+import { type Answers, type Paths, securePaths } from './openapi-security.ts';
 import { registerPerson } from './openapi-person.ts';
 import { registerUsers } from './openapi-users.ts';
 import { registerWebhooks, webhookMessage } from './openapi-webhooks.ts';
@@ -55,25 +55,14 @@ export function createOpenApi(
   const problem = problemSchema.meta({ id: 'Problem' });
   const job = withOutputs(models).meta({ id: 'Job' });
 
-  const answers = (codes: readonly ProblemCode[]) =>
-    Object.fromEntries(
-      [...new Set(codes.map((code) => problemCatalogue[code].status))].map((status) => [
-        status,
-        {
-          description: codes
-            .filter((code) => problemCatalogue[code].status === status)
-            .map((code) => `\`${code}\`: ${problemCatalogue[code].title}`)
-            .join('; '),
-          content: { 'application/problem+json': { schema: problem } },
-        },
-      ]),
-    );
-
-  const paths = securePaths(registry, answers, auth);
+  const answers = answersIn({ 'application/problem+json': { schema: problem } });
+  const secure = securePaths(registry, auth);
+  const paths = secure(answers);
   registerJobs(paths, { job, request: withKinds(models).meta({ id: 'JobRequest' }), answers });
   registerBatches(paths, answers);
   registerFiles(paths, answers);
-  registerOpenai(paths);
+  const openaiAnswers = answersIn({ 'application/json': { schema: openaiErrorSchema } });
+  registerOpenai(secure(openaiAnswers), openaiAnswers);
   registerUsers(paths, answers);
   registerWebhooks(paths, answers);
   registry.registerWebhook(webhookMessage);
@@ -91,6 +80,23 @@ export function createOpenApi(
     },
     servers: [{ url: '/' }],
   });
+}
+
+/** Errors in one form: their status, and in words which codes stand behind it. */
+function answersIn(content: Readonly<Record<string, { readonly schema: z.ZodType }>>): Answers {
+  return (codes) =>
+    Object.fromEntries(
+      [...new Set(codes.map((code) => problemCatalogue[code].status))].map((status) => [
+        status,
+        {
+          description: codes
+            .filter((code) => problemCatalogue[code].status === status)
+            .map((code) => `\`${code}\`: ${problemCatalogue[code].title}`)
+            .join('; '),
+          content,
+        },
+      ]),
+    );
 }
 
 /** What may be asked for, kind by kind: each has its own options, and reads texts or a person. */

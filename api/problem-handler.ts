@@ -29,11 +29,23 @@ export function problemHandler(log: Logger): ErrorRequestHandler {
   return (error: unknown, _request, response, next) => {
     if (response.headersSent) return next(error);
     const problem = toProblem(error);
-    const id = String(response.getHeader('X-Request-Id') ?? '');
-    if (problem.code === 'internal_error') log.error({ err: error, request: id }, 'a request failed');
-    else if (problem.status >= 500) log.warn({ err: problem, request: id }, 'a request was refused');
-    sendProblem(response, problem, id);
+    sendProblem(response, problem, logProblem(log, response, { error, problem }));
   };
+}
+
+/**
+ * Logs what an operator must look at.
+ * @returns the id of the request
+ */
+export function logProblem(
+  log: Logger,
+  response: Response,
+  { error, problem }: { readonly error: unknown; readonly problem: ProblemError },
+): string {
+  const id = String(response.getHeader('X-Request-Id') ?? '');
+  if (problem.code === 'internal_error') log.error({ err: error, request: id }, 'a request failed');
+  else if (problem.status >= 500) log.warn({ err: problem, request: id }, 'a request was refused');
+  return id;
 }
 
 function sendProblem(response: Response, problem: ProblemError, requestId: string): void {

@@ -5,14 +5,18 @@ import * as assert from 'uvu/assert';
 import { v7 } from 'uuid';
 import { z } from 'zod';
 import { openBatch } from '../db/batch-intake.ts';
+import { inTransaction } from '../db/client.ts';
+import { insertTestDelivery } from '../db/deliveries.ts';
 import { requestErasure } from '../db/erase-person.ts';
 import { insertFile, sealFile } from '../db/files.ts';
 import { ensureTenant, insertKey } from '../db/keys.ts';
 import { insertJobs } from '../db/submissions.ts';
+import { insertEndpoint } from '../db/webhook-endpoints.ts';
 import { createLiveSystem, newJob } from '../scripts/live-system.ts';
 import { createApiKey, scopes } from '../shared/api-key.ts';
 import { formatBatchId, formatFileId } from '../shared/batch.ts';
 import { formatJobId } from '../shared/job.ts';
+import { deliveryIds, endpointIds } from '../shared/webhook.ts';
 
 const system = await createLiveSystem({ AUTH: 'on' });
 const api = await system.start('api');
@@ -106,6 +110,13 @@ await insertFile(system.owner, {
 });
 await sealFile(system.owner, { tenantId: owner.tenantId, id: fileId }, { bytes: 0, lines: 0, sha256: '00' });
 
+const endpoint = { tenantId: owner.tenantId, id: v7() };
+await inTransaction(system.owner, (tx) => {
+  const fields = { url: `https://example.com/${canary}`, events: ['*'], includeResult: false };
+  return insertEndpoint(tx, { ...endpoint, ...fields, description: canary }, 1);
+});
+const deliveryId = (await insertTestDelivery(system.owner, endpoint)) ?? '';
+
 async function ask(method: string, path: string, key: string, body?: string) {
   const response = await fetch(api.address + path, {
     method,
@@ -139,6 +150,8 @@ const calls = Object.entries(paths).flatMap(([path, documented]) =>
 
 /** A body and a query with which each operation would answer its owner. */
 const bodies: Readonly<Record<string, string>> = {
+  '/v1/webhook_endpoints/{id}': JSON.stringify({ status: 'enabled' }),
+  '/v1/webhook_endpoints/{id}/recover': JSON.stringify({ since: '2026-11-24T00:00:00Z', dry_run: true }),
   '/v1/users/{user_id}/graph/what-if': JSON.stringify({ node: 'concept:a', change: -1 }),
 };
 const queries: Readonly<Record<string, string>> = {
@@ -150,12 +163,15 @@ const queries: Readonly<Record<string, string>> = {
 
 function place(path: string, user: string): string {
   const places: Readonly<Record<string, string>> = {
+    jobs: formatJobId(job.id),
     batches: formatBatchId(batchId),
     files: formatFileId(fileId),
     erasures: `era_${erasureId}`,
+    webhook_endpoints: endpointIds.format(endpoint.id),
+    deliveries: deliveryIds.format(deliveryId),
   };
   const room = /^\/(?:openai\/)?v1\/(\w+)\//.exec(path)?.[1] ?? '';
-  const id = places[room] ?? formatJobId(job.id);
+  const id = places[room] ?? '';
   const filled = path.replace('{user_id}', user).replace('{id}', id);
   return filled + (queries[path] ?? '');
 }
@@ -173,7 +189,7 @@ test("another tenant's ids are nowhere to be found, under any method", async () 
       method.toUpperCase(),
       place(path, userId),
       stranger.key,
-      method === 'get' ? undefined : '{}',
+      method === 'get' ? undefined : (bodies[path] ?? '{}'),
     );
     const wanted = operation === undefined ? [404, 405] : [404];
     assert.ok(wanted.includes(there.status), `${method} ${path}: ${there.status}`);
@@ -181,13 +197,18 @@ test("another tenant's ids are nowhere to be found, under any method", async () 
   }
 });
 
-test('the owner finds the batch and the file under each path, and nobody else has them in a list', async () => {
-  for (const path of ['/v1/batches', '/v1/files', '/openai/v1/batches', '/openai/v1/files']) {
-    const own = await ask('GET', place(`${path}/{id}`, userId), owner.key);
+test('the owner finds what is theirs under each path, and nobody else has it in a list', async () => {
+  const collections = Object.keys(paths).filter((path) => `${path}/{id}` in paths);
+  assert.ok(collections.length >= 7, collections.join());
+  for (const path of collections) {
+    const there = place(`${path}/{id}`, userId);
+    const id = there.slice(path.length + 1);
+    const own = await ask('GET', there, owner.key);
     assert.is(own.status, 200, own.text);
-    assert.match((await ask('GET', path, owner.key)).text, canary);
+    assert.ok((await ask('GET', path, owner.key)).text.includes(id), path);
     const other = await ask('GET', path, stranger.key);
     assert.is(other.status, 200);
+    assert.not.ok(other.text.includes(id), path);
     assert.not.match(other.text, canary);
   }
   const body = JSON.stringify({ kind: 'emotion', input_file_id: formatFileId(fileId) });

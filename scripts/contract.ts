@@ -67,8 +67,6 @@ function compile(text: string, schemas: Readonly<Record<string, unknown>>): z.Zo
   return z.fromJSONSchema(JSON.parse(JSON.stringify(whole)));
 }
 
-const problemSchema = z.object({ status: z.number(), code: z.string(), request_id: z.string() });
-
 async function checkAnswer(
   operation: Operation,
   response: Response,
@@ -88,12 +86,30 @@ async function checkAnswer(
       : [...faults, `${status} came as ${type || 'nothing'}`];
   }
   for (const value of readValues(type, body)) faults.push(...fit(media.schema, value));
-  if (type !== 'application/problem+json') return faults;
-  const problem = problemSchema.parse(JSON.parse(body));
-  if (problem.status !== status) faults.push(`the problem says ${problem.status}`);
-  if (problem.request_id !== headers.get('x-request-id')) faults.push('the problem has another request id');
-  if (!told.description.includes(`\`${problem.code}\``)) faults.push(`${problem.code} is not documented`);
-  return faults;
+  return [...faults, ...checkError(told, response, { type, body })];
+}
+
+const problemSchema = z.object({ status: z.number(), code: z.string(), request_id: z.string() });
+const foreignErrorSchema = z.object({ error: z.object({ code: z.string() }) });
+
+/** Answers of 400 and above that name codes: problems, or the errors of a dialect that has the codes in `error`. */
+function checkError(
+  told: { readonly description: string },
+  { status, headers }: Response,
+  { type, body }: { readonly type: string; readonly body: string },
+): string[] {
+  const named = (code: string) =>
+    told.description.includes(`\`${code}\``) ? [] : [`${code} is not documented`];
+  if (type === 'application/problem+json') {
+    const problem = problemSchema.parse(JSON.parse(body));
+    return [
+      ...(problem.status === status ? [] : [`the problem says ${problem.status}`]),
+      ...(problem.request_id === headers.get('x-request-id') ? [] : ['the problem has another request id']),
+      ...named(problem.code),
+    ];
+  }
+  const foreign = status < 400 ? undefined : foreignErrorSchema.safeParse(readValues(type, body)[0]).data;
+  return foreign === undefined ? [] : named(foreign.error.code);
 }
 
 function checkHeaders(status: number, headers: Headers): string[] {

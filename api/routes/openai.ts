@@ -11,6 +11,7 @@ import { asTenant } from '../../db/client.ts';
 import { deleteFile, getFile, getFileChunk, listFilePage } from '../../db/files.ts';
 import { formatFileId, parseBatchId, parseFileId } from '../../shared/batch.ts';
 import { limits } from '../../shared/job.ts';
+import type { Logger } from '../../shared/log.ts';
 import { kindOfEndpoint } from '../../shared/openai-lines.ts';
 import { ProblemError } from '../../shared/problem.ts';
 import { metadata } from '../../shared/text-schema.ts';
@@ -28,7 +29,7 @@ import {
   toOutputFile,
   toOutputLine,
 } from '../openai-view.ts';
-import { toProblem } from '../problem-handler.ts';
+import { logProblem, refuseMethod, toProblem } from '../problem-handler.ts';
 import { readIdempotencyKey } from '../read-headers.ts';
 import { parseJson, readBody } from '../read-json.ts';
 import { readMultipart } from '../read-multipart.ts';
@@ -58,25 +59,37 @@ export function openaiRoutes(context: Context): Router {
   router
     .route('/openai/v1/files')
     .post((request, response) => createFile(context, request, response))
-    .get((request, response) => listFiles(context, request, response));
+    .get((request, response) => listFiles(context, request, response))
+    .all(refuseMethod('GET', 'POST'));
   router
     .route('/openai/v1/files/:id')
     .get(async (request, response) => {
       const found = await findFile(context, request);
       response.json('kind' in found ? toOutputFile(found.kind, found.batch) : toOpenaiFile(found));
     })
-    .delete((request, response) => removeFile(context, request, response));
-  router.get('/openai/v1/files/:id/content', (request, response) => sendContent(context, request, response));
+    .delete((request, response) => removeFile(context, request, response))
+    .all(refuseMethod('GET', 'DELETE'));
+  router
+    .route('/openai/v1/files/:id/content')
+    .get((request, response) => sendContent(context, request, response))
+    .all(refuseMethod('GET'));
   router
     .route('/openai/v1/batches')
     .post(...readBody(context.config.BODY_BYTES_MAX), (request, response) =>
       createBatch(context, request, response),
     )
-    .get((request, response) => listBatches(context, request, response));
-  router.get('/openai/v1/batches/:id', async (request, response) => {
-    response.json(toOpenaiBatch(await findBatch(context, readBatchName(request))));
-  });
-  router.post('/openai/v1/batches/:id/cancel', (request, response) => cancel(context, request, response));
+    .get((request, response) => listBatches(context, request, response))
+    .all(refuseMethod('GET', 'POST'));
+  router
+    .route('/openai/v1/batches/:id')
+    .get(async (request, response) => {
+      response.json(toOpenaiBatch(await findBatch(context, readBatchName(request))));
+    })
+    .all(refuseMethod('GET'));
+  router
+    .route('/openai/v1/batches/:id/cancel')
+    .post((request, response) => cancel(context, request, response))
+    .all(refuseMethod('POST'));
   return router;
 }
 
@@ -87,17 +100,19 @@ const errorTypes: Readonly<Record<number, string>> = {
 };
 
 /** Errors under `/openai`, those of the gate too, in the form that the SDKs read; the codes are ours. */
-export const sendOpenaiError: ErrorRequestHandler = (error: unknown, _request, response, next) => {
-  if (response.headersSent) return next(error);
-  const problem = toProblem(error);
-  if (problem.code === 'internal_error') return next(error);
-  for (const [name, value] of Object.entries(problem.headers)) response.setHeader(name, value);
-  const type = errorTypes[problem.status] ?? 'invalid_request_error';
-  const param = problem.errors[0]?.pointer ?? null;
-  response
-    .status(problem.status)
-    .json({ error: { message: problem.message, type, param, code: problem.code } });
-};
+export function openaiErrorHandler(log: Logger): ErrorRequestHandler {
+  return (error: unknown, _request, response, next) => {
+    if (response.headersSent) return next(error);
+    const problem = toProblem(error);
+    logProblem(log, response, { error, problem });
+    for (const [name, value] of Object.entries(problem.headers)) response.setHeader(name, value);
+    const type = errorTypes[problem.status] ?? 'invalid_request_error';
+    const param = problem.errors[0]?.pointer ?? null;
+    response
+      .status(problem.status)
+      .json({ error: { message: problem.message, type, param, code: problem.code } });
+  };
+}
 
 async function createFile(context: Context, request: Request, response: Response): Promise<void> {
   const tenantId = tenantOf(request);
@@ -154,7 +169,9 @@ async function removeFile(context: Context, request: Request, response: Response
   const found = await findFile(context, request);
   // An output file is a view of results, which go with the batch.
   if ('kind' in found)
-    throw new ProblemError('method_not_allowed', 'Delete the batch, and its results go with it');
+    throw new ProblemError('method_not_allowed', 'Delete the batch, and its results go with it', {
+      headers: { Allow: 'GET' },
+    });
   await deleteFile(context.bulk, found);
   response.json({ id: formatFileId(found.id), object: 'file', deleted: true });
 }

@@ -106,9 +106,8 @@ async function show(context: Context, request: Request, response: Response): Pro
 
 async function change(context: Context, request: Request, response: Response): Promise<void> {
   const name = readName(request);
-  // What is not there is not found, whatever is wanted of it.
-  await find(context, name);
   const { include_result: includeResult, ...changes } = validate(changeEndpointSchema, parseJson(request));
+  await find(context, name);
   if (changes.url !== undefined) await context.webhooks.checkUrl(changes.url, '/url');
   const fields = { ...changes, ...(includeResult === undefined ? {} : { includeResult }) };
   if (!(await updateEndpoint(context.changers, name, fields))) throw notFound();
@@ -141,8 +140,8 @@ async function test(context: Context, request: Request, response: Response): Pro
 
 async function recover(context: Context, request: Request, response: Response): Promise<void> {
   const name = readName(request);
-  const endpoint = await find(context, name);
   const wanted = validate(recoverSchema, parseJson(request));
+  const endpoint = await find(context, name);
   const since = new Date(wanted.since);
   const until = wanted.until === undefined ? new Date() : new Date(wanted.until);
   const window = { since, until, limit: webhookLimits.recoverMax };

@@ -1400,7 +1400,7 @@ export interface Operations {
       /** The `id` of the last event that you have */
       readonly 'Last-Event-ID'?: string;
     };
-    readonly answer: string;
+    readonly answer: StreamedEvent;
   };
   /** Cancel a batch */
   readonly 'POST /v1/batches/{id}/cancel': {
@@ -1476,7 +1476,7 @@ export interface Operations {
     readonly path: {
       readonly id: string;
     };
-    readonly answer: string;
+    readonly answer: unknown;
   };
   /** Upload a file of requests */
   readonly 'POST /openai/v1/files': {
@@ -1527,6 +1527,9 @@ export interface Operations {
   };
   /** Run the requests of a file */
   readonly 'POST /openai/v1/batches': {
+    readonly header?: {
+      readonly 'Idempotency-Key'?: string;
+    };
     readonly body: {
       readonly input_file_id: string;
       /** /v1/embeddings (kind embedding), /v1/moderations (emotion) or /v1/responses (reasoning) */
