@@ -151,32 +151,32 @@ export interface FinishedAttempt {
 }
 
 // Messages are locked in id order, and before endpoints, by whoever locks several. One that was erased, or whose end
-// another process wrote, is not there to be changed: nothing is logged of it.
+// another process wrote, is not there to be changed: nothing is logged of it. What came in goes along from step to step:
+// joined anew each time, a thousand ends would be compared a million times.
 const finishSql = `
 WITH input AS MATERIALIZED (
   SELECT * FROM json_to_recordset($1) AS x("tenantId" uuid, id uuid, "endpointId" uuid, attempt integer, at timestamptz,
     outcome text, "statusCode" integer, "latencyMs" integer, detail text, excerpt text, status text, "statusReason" text,
     "nextAttemptAt" timestamptz)
 ), locked AS MATERIALIZED (
-  SELECT d.tenant_id, d.id FROM deliveries d JOIN input x ON d.tenant_id = x."tenantId" AND d.id = x.id
+  SELECT d.tenant_id, x.* FROM input x JOIN deliveries d ON d.tenant_id = x."tenantId" AND d.id = x.id
   WHERE d.status = 'pending' AND d.attempt = x.attempt ORDER BY d.id FOR UPDATE OF d
 ), moved AS (
-  UPDATE deliveries d SET status = x.status, status_reason = x."statusReason", next_attempt_at = x."nextAttemptAt",
-    attempt = d.attempt + CASE WHEN x.outcome IS NULL THEN 0 ELSE 1 END,
-    tries = d.tries + CASE WHEN x.outcome IS NULL THEN 0 ELSE 1 END,
-    ended_at = CASE WHEN x.status <> 'pending' THEN now() END
-  FROM locked l JOIN input x ON x."tenantId" = l.tenant_id AND x.id = l.id
-  WHERE d.tenant_id = l.tenant_id AND d.id = l.id
-  RETURNING d.tenant_id, d.id, d.endpoint_id, d.subject_gone
+  UPDATE deliveries d SET status = l.status, status_reason = l."statusReason", next_attempt_at = l."nextAttemptAt",
+    attempt = d.attempt + CASE WHEN l.outcome IS NULL THEN 0 ELSE 1 END,
+    tries = d.tries + CASE WHEN l.outcome IS NULL THEN 0 ELSE 1 END,
+    ended_at = CASE WHEN l.status <> 'pending' THEN now() END
+  FROM locked l WHERE d.tenant_id = l.tenant_id AND d.id = l.id
+  RETURNING d.tenant_id, d.id, d.endpoint_id, d.subject_gone, l.attempt, l.at, l.outcome, l."statusCode",
+    l."latencyMs", l.detail, l.excerpt
 ), logged AS (
   INSERT INTO delivery_attempts (tenant_id, delivery_id, number, at, outcome, status_code, latency_ms, detail, body)
-  SELECT m.tenant_id, m.id, x.attempt + 1, x.at, x.outcome, x."statusCode", x."latencyMs", x.detail,
-    CASE WHEN NOT m.subject_gone THEN x.excerpt END
-  FROM moved m JOIN input x ON x."tenantId" = m.tenant_id AND x.id = m.id WHERE x.outcome IS NOT NULL
+  SELECT tenant_id, id, attempt + 1, at, outcome, "statusCode", "latencyMs", detail,
+    CASE WHEN NOT subject_gone THEN excerpt END
+  FROM moved WHERE outcome IS NOT NULL
 ), health AS MATERIALIZED (
-  SELECT m.tenant_id, m.endpoint_id, bool_or(x.outcome = 'succeeded') AS well, min(x.at) AS at
-  FROM moved m JOIN input x ON x."tenantId" = m.tenant_id AND x.id = m.id
-  WHERE m.endpoint_id IS NOT NULL AND x.outcome IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2
+  SELECT tenant_id, endpoint_id, bool_or(outcome = 'succeeded') AS well, min(at) AS at
+  FROM moved WHERE endpoint_id IS NOT NULL AND outcome IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2
 )
 UPDATE webhook_endpoints w SET failing_since = CASE WHEN NOT h.well THEN h.at END
 FROM health h WHERE w.tenant_id = h.tenant_id AND w.id = h.endpoint_id AND h.well = (w.failing_since IS NOT NULL)`;
