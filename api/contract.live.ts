@@ -5,13 +5,18 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
+import { v7 } from 'uuid';
 import { z } from 'zod';
+import { inTransaction } from '../db/client.ts';
+import { insertTestDelivery } from '../db/deliveries.ts';
 import { ensureTenant, insertKey } from '../db/keys.ts';
+import { insertEndpoint } from '../db/webhook-endpoints.ts';
 import { type Operation, readContract } from '../scripts/contract.ts';
 import { freePort } from '../scripts/free-port.ts';
 import { createLiveSystem } from '../scripts/live-system.ts';
 import { createApiKey, type Scope, scopes } from '../shared/api-key.ts';
 import type { Tier } from '../shared/tenant.ts';
+import { deliveryIds, endpointIds } from '../shared/webhook.ts';
 
 const bodyBytesMax = 4096;
 const system = await createLiveSystem({
@@ -21,7 +26,12 @@ const system = await createLiveSystem({
   WEBHOOK_KEYS: `k1:${randomBytes(32).toString('base64')}`,
 });
 const dead = { DATABASE_URL: `postgres://nobody@127.0.0.1:${await freePort()}/nowhere`, WEBHOOK_KEYS: '' };
-const [api, lonely] = await Promise.all([system.start('api'), system.start('api', { ...dead, AUTH: 'off' })]);
+// The dispatcher ends what is canceled; nothing runs, for there are no workers.
+const [api, lonely] = await Promise.all([
+  system.start('api'),
+  system.start('api', { ...dead, AUTH: 'off' }),
+  system.start('dispatcher'),
+]);
 test.after(() => system.close());
 
 const contract = readContract(await (await fetch(`${api.address}/openapi.json`)).json());
@@ -175,6 +185,52 @@ test('answers 429 to a tenant that has used up its requests', async () => {
 test('answers what is documented to its own examples', async () => {
   const key = await newKey();
   await walk(operations, (operation) => send(operation, { key }));
+});
+
+const identified = z.looseObject({ id: z.string() });
+
+/** Makes one thing of each kind, with the examples of the document where that needs nobody outside. */
+async function makeThings(key: string, tenantId: string): Promise<Readonly<Record<string, string>>> {
+  const make = async (name: string, wish: Wish = {}): Promise<string> => {
+    const operation = operations.find(({ method, path }) => `${method} ${path}` === name);
+    assert.ok(operation, name);
+    const response = await send(operation, { key, ...wish });
+    assert.ok(response.ok, `${name}: ${response.status}`);
+    return identified.parse(await response.json()).id;
+  };
+  const endpoint = { tenantId, id: v7() };
+  const fields = { url: 'https://example.com/', events: ['*'], includeResult: false, description: null };
+  await inTransaction(system.owner, (tx) => insertEndpoint(tx, { ...endpoint, ...fields }, 1));
+  const file = await make('POST /openai/v1/files');
+  const request = { input_file_id: file, endpoint: '/v1/embeddings', completion_window: '24h' };
+  return {
+    '/v1/jobs': await make('POST /v1/jobs'),
+    '/v1/batches': await make('POST /v1/batches'),
+    '/v1/files': await make('POST /v1/files'),
+    '/v1/erasures': await make('DELETE /v1/users/{user_id}'),
+    '/v1/webhook_endpoints': endpointIds.format(endpoint.id),
+    '/v1/deliveries': deliveryIds.format((await insertTestDelivery(system.owner, endpoint)) ?? ''),
+    '/openai/v1/files': file,
+    '/openai/v1/batches': await make('POST /openai/v1/batches', { body: JSON.stringify(request) }),
+  };
+}
+
+test('answers what is documented about what is there, and finds it', async () => {
+  const tenantId = await ensureTenant(system.owner, 'settled', 'premium');
+  const key = await makeKey('settled', 'premium', scopes);
+  const things = await makeThings(key, tenantId);
+  const ofThings = operations.filter(({ path }) => path.includes('{id}'));
+  // What is canceled has ended, so that its streams end.
+  for (const turn of ['POST', 'PATCH', 'GET', 'DELETE']) {
+    const chosen = ofThings.filter(({ method }) => method === turn);
+    await walk(chosen, async (operation) => {
+      const id = things[operation.path.split('/{id}')[0] ?? ''];
+      assert.ok(id !== undefined, `nothing is there for ${operation.path}`);
+      const response = await send(operation, { key, path: placeOf(operation, () => id) });
+      assert.is.not(response.status, 404, `${operation.method} ${operation.path}`);
+      return response;
+    });
+  }
 });
 
 test('answers what is documented to the other formats of its body, and takes lines', async () => {

@@ -239,10 +239,11 @@ test('keeps the log of failures, and sends again what failed, one or a window of
   assert.is((await send('POST', `/v1/deliveries/${failed.id}/replay`)).status, 202);
   await untilCame('/gone', 3);
   assert.equal([...new Set(at('/gone').map((one) => one.headers['webhook-id']))], [failed.id]);
-  statuses.set('/gone', 500);
+  await untilEnded(failed.id);
   const [other] = deliveryPageSchema.parse((await send('GET', '/v1/deliveries?status=pending')).json).data;
   assert.is(other, undefined);
-  assert.is((await send('POST', `/v1/deliveries/${(await untilEnded(failed.id)).id}/replay`)).status, 202);
+  statuses.set('/gone', 500);
+  assert.is((await send('POST', `/v1/deliveries/${failed.id}/replay`)).status, 202);
   await untilCame('/gone', 4);
   await expectProblem(send('POST', `/v1/deliveries/${failed.id}/replay`), 409, 'delivery_pending');
 });

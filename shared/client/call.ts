@@ -72,7 +72,8 @@ function preferredSeconds(headers: Readonly<Record<string, string>>): number {
 }
 
 function readBody(text: string, contentType: string): unknown {
-  if (!contentType.includes('json')) return text;
+  // Lines of JSON are no JSON.
+  if (!/[/+]json\b/.test(contentType)) return text;
   try {
     return JSON.parse(text);
   } catch (cause) {

@@ -104,6 +104,15 @@ test('submits again under the same key, which it makes if it is given none', asy
   );
 });
 
+test('gives lines as the text that they are', async () => {
+  const lines = '{"custom_id":"1","text":"a"}\n{"custom_id":"2","text":"b"}\n';
+  const file: Answer = (response) =>
+    response.writeHead(200, { 'content-type': 'application/x-ndjson' }).end(lines);
+  await withServer([file], async (client) => {
+    assert.is(await client.call('GET /v1/files/{id}/content', { path: { id: 'file_x' } }), lines);
+  });
+});
+
 test('does not repeat what might be done twice', async () => {
   const whatIf = (client: SomaClient) =>
     client.call('POST /v1/users/{user_id}/graph/what-if', {
