@@ -46,7 +46,7 @@ async function start(job: JobView): Promise<Claim> {
 async function complete(claim: Claim): Promise<void> {
   const timing = { batch_wait: 0, tokenize: 0, inference: 0 };
   await completeJobs(database, [
-    { ...claim, results: [{ index: 0, output: {} }], facts: [], timing, execution: {} },
+    { ...claim, results: [{ index: 0, output: '{}' }], facts: [], timing, execution: {} },
   ]);
 }
 

@@ -48,7 +48,7 @@ export async function serve(
       onResults: (results) => {
         for (const { index, output, error } of results) {
           if (error !== undefined) throw new Error(`${kind}: ${error.code}: ${error.detail}`);
-          outputs[start + index] = output;
+          outputs[start + index] = JSON.parse(output);
         }
       },
     });

@@ -77,7 +77,7 @@ async function complete(
   const [ended] = await completeJobs(pools.worker, [
     {
       ...claim,
-      results: claim.texts.map((_, index) => ({ index, output })),
+      results: claim.texts.map((_, index) => ({ index, output: JSON.stringify(output) })),
       facts: stated,
       timing: { batch_wait: 0, tokenize: 0, inference: 0 },
       execution: { worker: 'w' },

@@ -86,7 +86,7 @@ async function mustClaim(job: NewJob, more: { leaseMs?: number; attemptsMax?: nu
 function finished(of: Claim, label = 'joy'): Completion {
   return {
     ...of,
-    results: of.texts.map((_, index) => ({ index, output: { label } })),
+    results: of.texts.map((_, index) => ({ index, output: JSON.stringify({ label }) })),
     facts: [],
     timing: { batch_wait: 0.25, tokenize: 0.125, inference: 0.5 },
     execution: { attempt: of.attempt, worker: 'w' },

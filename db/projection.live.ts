@@ -80,7 +80,7 @@ async function storeFacts(tenantId: string, userId: string, facts: readonly Fact
   const stated = facts.map((fact, ordinal) => {
     return { ...fact, strengthPpm: Math.round(fact.strength * 1e6), itemIndex: ordinal % 3, ordinal };
   });
-  const results = blankJob.texts.map((_, index) => ({ index, output: {} }));
+  const results = blankJob.texts.map((_, index) => ({ index, output: '{}' }));
   const timing = { batch_wait: 0, tokenize: 0, inference: 0 };
   const ended = await completeJobs(pool, [
     { ...common, attempt: 1, results, facts: stated, timing, execution: {} },

@@ -9,8 +9,10 @@ import {
   type InferenceItem,
   type InferenceResult,
   type PredictMessage,
+  type Report,
 } from './inference-protocol.ts';
 import { planMicroBatches } from './micro-batch.ts';
+import { createRunCostModel, type RunCostModel } from './run-cost.ts';
 import { createRegistry } from './registry.ts';
 import { openArtifact, verifyArtifact } from './repository.ts';
 import { loadSession, type ModelSession } from './session.ts';
@@ -43,6 +45,7 @@ interface LoadedModel {
   readonly analyzer: LoadedAnalyzer;
   readonly session: ModelSession;
   readonly loadMs: number;
+  readonly cost: RunCostModel;
 }
 
 type Setup = z.infer<typeof setupSchema>;
@@ -70,10 +73,11 @@ async function main(setup: Setup): Promise<void> {
     const artifact = openArtifact(setup.modelsDir, kind, version);
     verifyArtifact(artifact);
     const session = await loadSession(artifact.modelPath, setup.threads);
-    const model = { analyzer: analyzer.load(artifact), session, loadMs: performance.now() - started };
-    await warm(model);
-    models.set(`${kind}@${version}`, model);
-    ready.push({ kind, version, provider: session.provider, loadMs: model.loadMs });
+    const loaded = analyzer.load(artifact);
+    await warm(loaded, session);
+    const loadMs = performance.now() - started;
+    models.set(`${kind}@${version}`, { analyzer: loaded, session, loadMs, cost: createRunCostModel() });
+    ready.push({ kind, version, provider: session.provider, loadMs });
   }
   let queue = Promise.resolve();
   process.on('message', (received) => {
@@ -88,7 +92,7 @@ async function main(setup: Setup): Promise<void> {
 }
 
 /** One run before the first job, since the first run of a graph costs several times the others. */
-async function warm({ analyzer, session }: LoadedModel): Promise<void> {
+async function warm(analyzer: LoadedAnalyzer, session: ModelSession): Promise<void> {
   const { sequences } = analyzer.prepare('This first sentence only warms the model.', {});
   await session.run(sequences, analyzer.outputs);
 }
@@ -101,59 +105,71 @@ async function predict(
   const model = models.get(`${message.kind}@${message.version}`);
   current.id = message.id;
   current.dropped.clear();
+  const cost = model?.cost ?? createRunCostModel();
   const started = performance.now();
   const { prepared, results } = prepareAll(model?.analyzer, message.items, faults);
   const sequences = prepared.flatMap((item, index) =>
     (item?.sequences ?? []).map((ids, place): Sequence => ({ item: index, place, ids })),
   );
-  const plan = planMicroBatches(
-    sequences.map(({ ids }) => ids.length),
-    message.microBatchItemsMax,
-  );
+  const lengths = sequences.map(({ ids }) => ids.length);
+  const plan = planMicroBatches(lengths, message.microBatchItemsMax, cost.read());
   const rows = prepared.map((item): (Row | undefined)[] => (item?.sequences ?? []).map(() => undefined));
-  const stats = {
-    microBatches: 0,
-    tokens: 0,
-    paddedTokens: 0,
-    tokenizeMs: performance.now() - started,
-    inferenceMs: 0,
-  };
+  const tokenizeMs = performance.now() - started;
+  const stats = { microBatches: 0, tokens: 0, paddedTokens: 0, tokenizeMs, inferenceMs: 0 };
   const batches = plan.map((indices) => indices.flatMap((index) => sequences[index] ?? []));
-  const running = (batch: number) => [...new Set((batches[batch] ?? []).map(({ item }) => item))];
-  send({
-    type: 'progress',
-    id: message.id,
-    results,
-    running: running(0),
-    microBatch: { items: 0, paddedTokens: 0 },
-    stats,
-  });
-
+  const reporter = createReporter(message.id, batches, cost);
+  reporter.add(0, { results, microBatch: { items: 0, paddedTokens: 0 }, stats: { ...stats } });
   for (const [number, planned] of batches.entries()) {
     const letGo = takeDropped(prepared);
     const batch = planned.filter(({ item }) => prepared[item] !== undefined);
-    if (batch.length === 0 && letGo.length === 0) continue;
     const before = performance.now();
     if (faults) await injectFault(batch, message.items);
     const finished = batch.length === 0 ? [] : await runBatch(model, batch, prepared, rows);
     for (const { index } of finished) prepared[index] = undefined;
     const longest = Math.max(0, ...batch.map(({ ids }) => ids.length));
     const microBatch = { items: batch.length, paddedTokens: batch.length * longest };
-    stats.microBatches += 1;
+    const ms = performance.now() - before;
+    if (batch.length > 0) cost.observe(microBatch.paddedTokens, ms);
+    stats.microBatches += batch.length > 0 ? 1 : 0;
     stats.tokens += batch.reduce((sum, { ids }) => sum + ids.length, 0);
     stats.paddedTokens += microBatch.paddedTokens;
-    stats.inferenceMs += performance.now() - before;
-    const next = running(number + 1);
-    send({
-      type: 'progress',
-      id: message.id,
-      results: [...letGo, ...finished],
-      running: next,
-      microBatch,
-      stats: { ...stats },
-    });
+    stats.inferenceMs += ms;
+    reporter.add(number + 1, { results: [...letGo, ...finished], microBatch, stats: { ...stats } });
     await new Promise(setImmediate);
   }
+}
+
+/** How long results wait in this process for others to be told with them. */
+const reportMs = 40;
+/** Micro-batches of one message: if the process dies, their items are tried again one by one. */
+const reportBatchesMax = 4;
+
+/** Tells the parent what is done in messages of a few micro-batches each: a message costs both sides a wake-up. */
+function createReporter(id: number, batches: readonly (readonly Sequence[])[], cost: RunCostModel) {
+  let reports: Report[] = [];
+  let until = 0;
+  let sentAtMs = performance.now();
+  return {
+    /** @param next the number of the micro-batch that runs after this */
+    add: (next: number, report: Report): void => {
+      reports.push(report);
+      if (next < until && performance.now() - sentAtMs < 2 * reportMs) return;
+      until = next;
+      const { fixedMs, perTokenMs } = cost.read();
+      const upcoming: Sequence[] = [];
+      let ms = 0;
+      do {
+        const batch = batches[until] ?? [];
+        upcoming.push(...batch);
+        ms += fixedMs + perTokenMs * batch.length * (batch.at(-1)?.ids.length ?? 0);
+        until += 1;
+      } while (until < batches.length && until < next + reportBatchesMax && ms < reportMs);
+      const running = [...new Set(upcoming.map(({ item }) => item))];
+      send({ type: 'progress', id, reports, running, cost: { fixedMs, perTokenMs } });
+      reports = [];
+      sentAtMs = performance.now();
+    },
+  };
 }
 
 /** Takes the items to be dropped out of `prepared`, whose finished items are out of it already. */
@@ -213,7 +229,7 @@ function finish(
   const complete = rows.filter((row) => row !== undefined);
   if (item === undefined || complete.length < rows.length) return [];
   try {
-    return [{ index, output: item.finish(complete) }];
+    return [{ index, output: JSON.stringify(item.finish(complete)) }];
   } catch (error) {
     return [{ index, error: { code: 'inference_failed', detail: messageOf(error) } }];
   }

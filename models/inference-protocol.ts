@@ -1,5 +1,7 @@
 // What a worker and its inference process say to each other over the IPC channel.
 
+import type { RunCost } from './micro-batch.ts';
+
 /** An item to analyse; `options` have passed the kind's schema. */
 export interface InferenceItem {
   readonly text: string;
@@ -22,9 +24,12 @@ export interface DropMessage {
   readonly indices: readonly number[];
 }
 
-/** An item's result; `index` is its place in `PredictMessage.items`. */
+/**
+ * An item's result; `index` is its place in `PredictMessage.items`. `output` is JSON text: written once, where it is
+ * made, it goes to the ledger and to the client as it is.
+ */
 export type InferenceResult =
-  | { readonly index: number; readonly output: unknown; readonly error?: never }
+  | { readonly index: number; readonly output: string; readonly error?: never }
   | {
       readonly index: number;
       readonly error: { readonly code: string; readonly detail: string };
@@ -61,14 +66,21 @@ export interface MicroBatch {
   readonly paddedTokens: number;
 }
 
-/** After each micro-batch: what is finished, and the items of the micro-batch that runs next. */
+/** What one micro-batch brought: results, and the pool's figures when they were there. */
+export interface Report {
+  readonly results: readonly InferenceResult[];
+  readonly microBatch: MicroBatch;
+  readonly stats: InferenceStats;
+}
+
+/** After each few micro-batches: what is finished, and the items of those that run until the next message. */
 export interface ProgressMessage {
   readonly type: 'progress';
   readonly id: number;
-  readonly results: readonly InferenceResult[];
+  readonly reports: readonly Report[];
   readonly running: readonly number[];
-  readonly microBatch: MicroBatch;
-  readonly stats: InferenceStats;
+  /** What a run of this model costs, as learned so far. */
+  readonly cost: RunCost;
 }
 
 export type ChildMessage = ReadyMessage | ProgressMessage;

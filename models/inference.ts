@@ -13,8 +13,9 @@ import {
   type InferenceStats,
   type MicroBatch,
 } from './inference-protocol.ts';
+import type { RunCost } from './micro-batch.ts';
 
-export type { InferenceItem, InferenceResult, InferenceStats, MicroBatch };
+export type { InferenceItem, InferenceResult, InferenceStats, MicroBatch, RunCost };
 
 export interface InferenceOptions extends InferenceSetup {
   readonly microBatchItemsMax: number;
@@ -45,6 +46,8 @@ export interface Inference {
   readonly predict: (pool: Pool) => Promise<InferenceStats>;
   /** Items given to `predict` that have no result yet. */
   readonly pending: () => number;
+  /** What a run of a model costs, as its runs taught; undefined before the first. */
+  readonly cost: (kind: string, version: string) => RunCost | undefined;
   readonly models: () => readonly { kind: string; version: string; provider: string; loadMs: number }[];
   readonly close: () => Promise<void>;
 }
@@ -77,6 +80,7 @@ export async function startInference(options: InferenceOptions): Promise<Inferen
   let pending = 0;
   let nextId = 0;
   let closed = false;
+  const costs = new Map<string, RunCost>();
 
   /** Sends `indices` of the pool through the process once; reports what came back in terms of the pool. */
   const pass = (pool: Pool, indices: readonly number[], report: Report) =>
@@ -93,6 +97,7 @@ export async function startInference(options: InferenceOptions): Promise<Inferen
           microBatch,
           stats,
         ),
+      learn: (cost) => costs.set(`${pool.kind}@${pool.version}`, cost),
     });
 
   const replaceChild = async (reason: 'crash' | 'timeout'): Promise<void> => {
@@ -148,6 +153,7 @@ export async function startInference(options: InferenceOptions): Promise<Inferen
       return result;
     },
     pending: () => pending,
+    cost: (kind, version) => costs.get(`${kind}@${version}`),
     models: () => child.models,
     close: async () => {
       closed = true;
@@ -204,7 +210,13 @@ function startChild({ modelsDir, models, threads, faultInjection }: InferenceOpt
 function runPass(
   child: ChildProcess,
   options: InferenceOptions,
-  work: { id: number; pool: Pool; dropped: () => readonly number[]; report: Report },
+  work: {
+    id: number;
+    pool: Pool;
+    dropped: () => readonly number[];
+    report: Report;
+    learn: (cost: RunCost) => void;
+  },
 ): Promise<PassEnd> {
   const { id, pool, report } = work;
   const told = new Set<number>();
@@ -227,8 +239,11 @@ function runPass(
       if (message.type !== 'progress' || message.id !== id) return;
       silence.refresh();
       running = message.running;
-      open -= message.results.length;
-      report(message.results, message.microBatch, message.stats);
+      work.learn(message.cost);
+      for (const { results, microBatch, stats } of message.reports) {
+        open -= results.length;
+        report(results, microBatch, stats);
+      }
       if (open === 0) return end({ died: false });
       const indices = work.dropped().filter((index) => !told.has(index));
       for (const index of indices) told.add(index);

@@ -53,7 +53,7 @@ export const configSchema = z.object({
   POOL_TOKENS_MAX: int(128, 1_000_000).default(16_384),
   POOL_WAIT_MS: int(0, 1000).default(2),
   FLUSH_MS: int(0, 1000).default(100),
-  MICRO_BATCH_ITEMS_MAX: int(1, 256).default(8),
+  MICRO_BATCH_ITEMS_MAX: int(1, 256).default(16),
   INFERENCE_TIMEOUT_MS: int(100, 600_000).default(30_000),
   ATTEMPTS_MAX: int(1, 100).default(5),
   LEASE_MS: int(1000, 600_000).default(15_000),

@@ -236,9 +236,10 @@ export function createAnalysisEngine(options: {
     for (const id of jobIds) drops.get(id)?.();
   };
 
-  const stateFacts = (kind: string, itemIndex: number, output: unknown): StatedFact[] => {
-    if (output === undefined) return [];
-    const facts = registry.analyzers.find((analyzer) => analyzer.kind === kind)?.toFacts?.(output) ?? [];
+  const stateFacts = (kind: string, itemIndex: number, output: string | undefined): StatedFact[] => {
+    const toFacts = registry.analyzers.find((analyzer) => analyzer.kind === kind)?.toFacts;
+    if (output === undefined || toFacts === undefined) return [];
+    const facts = toFacts(JSON.parse(output));
     return facts.map((fact, ordinal) => ({ ...fact, itemIndex, ordinal }));
   };
 

@@ -193,7 +193,7 @@ test('takes a job from a worker that stopped renewing its lease', async () => {
       : [
           {
             ...claim,
-            results: [{ index: 0, output: {} }],
+            results: [{ index: 0, output: '{}' }],
             facts: [],
             timing: { batch_wait: 0, tokenize: 0, inference: 0 },
             execution: {},
