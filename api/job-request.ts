@@ -8,11 +8,12 @@ import type { Kind, Registry } from '../models/registry.ts';
 import { limits, priorities, uuidTime } from '../shared/job.ts';
 import { invalidRequest, validate } from './validate.ts';
 
-const charactersOf = (text: string): number =>
-  text.length <= 2 * 10_000 ? Array.from(text).length : text.length;
+/** Whether there are more than `max` characters; a text with twice as many units has, whatever they are. */
+const isLonger = (text: string, max: number): boolean =>
+  text.length > max && (text.length > 2 * max || Array.from(text).length > max);
 
-/** Text that Postgres can store and a client can have meant: no NUL, no half of a surrogate pair. */
-function text(min: number, max: number): z.ZodString {
+/** Text that Postgres can store and a client can have meant: no NUL, no half of a surrogate pair. `min` is 0 or 1. */
+function text(min: 0 | 1, max: number): z.ZodString {
   return z
     .string()
     .refine((value) => !value.includes('\0'), {
@@ -25,12 +26,12 @@ function text(min: number, max: number): z.ZodString {
       params: { code: 'ill_formed_unicode' },
       abort: true,
     })
-    .refine((value) => charactersOf(value) >= min, {
+    .refine((value) => value.length >= min, {
       error: `Needs at least ${min} character${min === 1 ? '' : 's'}`,
       params: { code: 'too_small' },
       abort: true,
     })
-    .refine((value) => charactersOf(value) <= max, {
+    .refine((value) => !isLonger(value, max), {
       error: `Has more than ${max.toLocaleString('en')} characters`,
       params: { code: 'too_big' },
     });

@@ -160,19 +160,32 @@ function toItemView(analysis: AnalysisRow): z.output<typeof resultItemSchema> {
 /** The row that a job just recorded has, without asking the ledger for it. */
 export function toJobRow(job: NewJob): JobRow {
   const createdAt = new Date(job.createdAt);
+  // Field by field: spreading the job cost as much as checking the request.
   return {
-    ...job,
+    tenantId: job.tenantId,
+    id: job.id,
+    kind: job.kind,
+    modelVersion: job.modelVersion,
+    modelDigest: job.modelDigest,
+    class: job.class,
+    status: job.status,
     statusReason: null,
+    userId: job.userId,
+    customId: job.customId,
     metadata: job.metadata,
     tags: [...job.tags],
+    options: job.options,
+    storeInput: job.storeInput,
     retryOf: job.retryOf ?? null,
     itemCount: Math.max(1, job.texts.length),
+    characterCount: job.characterCount,
     succeededCount: 0,
     failedCount: 0,
     attempt: 0,
     attempts: [],
     leaseUntil: null,
     worker: null,
+    dispatchId: job.dispatchId,
     dispatchedAt: null,
     notBefore: job.notBefore === null ? null : new Date(job.notBefore),
     deadlineAt: job.deadlineAt === null ? null : new Date(job.deadlineAt),
