@@ -31,6 +31,8 @@ export async function serve(
     modelsDir: options.modelsDir ?? config.MODELS_DIR,
     models: [{ kind, version }],
     threads: 1,
+    device: 'cpu',
+    deviceFallback: 'none',
     faultInjection: false,
     microBatchItemsMax: options.microBatchItems ?? config.MICRO_BATCH_ITEMS_MAX,
     timeoutMs: config.INFERENCE_TIMEOUT_MS,

@@ -1,6 +1,7 @@
 // The child process in which the models run. It may block, crash or grow as it likes: the parent, which renews the
 // locks, only waits for messages, and replaces it when it dies.
 
+import { Worker } from 'node:worker_threads';
 import { z } from 'zod';
 import type { LoadedAnalyzer, PreparedItem, Row } from './analyzer.ts';
 import {
@@ -9,6 +10,7 @@ import {
   type InferenceItem,
   type InferenceResult,
   type PredictMessage,
+  type ReadyModel,
   type Report,
 } from './inference-protocol.ts';
 import { planMicroBatches } from './micro-batch.ts';
@@ -21,7 +23,10 @@ const setupSchema = z.object({
   modelsDir: z.string(),
   models: z.array(z.object({ kind: z.string(), version: z.string() })),
   threads: z.number(),
+  device: z.string(),
+  deviceFallback: z.enum(['none', 'cpu']),
   faultInjection: z.boolean(),
+  parentPid: z.number(),
 });
 
 const predictSchema = z.object({
@@ -63,21 +68,18 @@ async function main(setup: Setup): Promise<void> {
   process.on('disconnect', () => process.exit(0));
   // A signal to the whole process group must not kill the model while the worker drains; the worker ends us.
   for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => undefined);
-  const registry = createRegistry(setup.modelsDir);
+  new Worker(new URL('./watch-parent.js', import.meta.url), { workerData: setup.parentPid }).unref();
   const models = new Map<string, LoadedModel>();
-  const ready = [];
-  for (const { kind, version } of setup.models) {
-    const analyzer = registry.analyzers.find((candidate) => candidate.kind === kind);
-    if (analyzer === undefined) throw new Error(`no kind ${kind}`);
-    const started = performance.now();
-    const artifact = openArtifact(setup.modelsDir, kind, version);
-    verifyArtifact(artifact);
-    const session = await loadSession(artifact.modelPath, setup.threads);
-    const loaded = analyzer.load(artifact);
-    await warm(loaded, session);
-    const loadMs = performance.now() - started;
-    models.set(`${kind}@${version}`, { analyzer: loaded, session, loadMs, cost: createRunCostModel() });
-    ready.push({ kind, version, provider: session.provider, loadMs });
+  const ready: ReadyModel[] = [];
+  try {
+    for (const model of setup.models) {
+      const loaded = await loadModel(setup, model);
+      models.set(`${model.kind}@${model.version}`, loaded);
+      ready.push({ ...model, provider: loaded.session.provider, loadMs: loaded.loadMs });
+    }
+  } catch (error) {
+    send({ type: 'failed', reason: messageOf(error) });
+    throw error;
   }
   let queue = Promise.resolve();
   process.on('message', (received) => {
@@ -89,6 +91,27 @@ async function main(setup: Setup): Promise<void> {
     queue = queue.then(() => predict(models, message, setup.faultInjection));
   });
   send({ type: 'ready', models: ready });
+}
+
+/** Loads and warms one model, on the device or, where that is allowed, on the CPU instead; the parent is told which. */
+async function loadModel(setup: Setup, { kind, version }: Setup['models'][number]): Promise<LoadedModel> {
+  const { modelsDir, threads, device, deviceFallback } = setup;
+  const started = performance.now();
+  const analyzer = createRegistry(modelsDir).analyzers.find((candidate) => candidate.kind === kind);
+  if (analyzer === undefined) throw new Error(`no kind ${kind}`);
+  const open = async (on: string) => {
+    const artifact = openArtifact(modelsDir, kind, version, on);
+    verifyArtifact(artifact);
+    return { artifact, session: await loadSession(artifact.modelPath, threads, on) };
+  };
+  const { artifact, session } = await open(device).catch((error: unknown) => {
+    if (device === 'cpu' || deviceFallback === 'none') throw error;
+    console.error(`${messageOf(error)}; DEVICE_FALLBACK=cpu, so ${kind} runs on the CPU`);
+    return open('cpu');
+  });
+  const loaded = analyzer.load(artifact);
+  await warm(loaded, session);
+  return { analyzer: loaded, session, loadMs: performance.now() - started, cost: createRunCostModel() };
 }
 
 /** One run before the first job, since the first run of a graph costs several times the others. */

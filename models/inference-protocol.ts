@@ -50,14 +50,17 @@ export function droppedResult(index: number): InferenceResult {
   return { index, error: { code: 'dropped', detail: 'Nobody wants the result any more' } };
 }
 
+/** A model that is loaded and warm, and where it runs. */
+export interface ReadyModel {
+  readonly kind: string;
+  readonly version: string;
+  readonly provider: string;
+  readonly loadMs: number;
+}
+
 export interface ReadyMessage {
   readonly type: 'ready';
-  readonly models: readonly {
-    readonly kind: string;
-    readonly version: string;
-    readonly provider: string;
-    readonly loadMs: number;
-  }[];
+  readonly models: readonly ReadyModel[];
 }
 
 /** The run that a progress message tells of: sequences, and tokens with padding. */
@@ -83,12 +86,22 @@ export interface ProgressMessage {
   readonly cost: RunCost;
 }
 
-export type ChildMessage = ReadyMessage | ProgressMessage;
+/** Why the process cannot become ready; it ends after this. */
+export interface FailedMessage {
+  readonly type: 'failed';
+  readonly reason: string;
+}
+
+export type ChildMessage = ReadyMessage | FailedMessage | ProgressMessage;
 
 /** What the child is started with, as one JSON argument. */
 export interface InferenceSetup {
   readonly modelsDir: string;
   readonly models: readonly { readonly kind: string; readonly version: string }[];
   readonly threads: number;
+  /** `cpu` or `cuda:<number>`. */
+  readonly device: string;
+  /** Where to go on if the device cannot be used: nowhere, or on the CPU. */
+  readonly deviceFallback: 'none' | 'cpu';
   readonly faultInjection: boolean;
 }

@@ -12,6 +12,7 @@ import {
   type InferenceSetup,
   type InferenceStats,
   type MicroBatch,
+  type ReadyModel,
 } from './inference-protocol.ts';
 import type { RunCost } from './micro-batch.ts';
 
@@ -48,7 +49,9 @@ export interface Inference {
   readonly pending: () => number;
   /** What a run of a model costs, as its runs taught; undefined before the first. */
   readonly cost: (kind: string, version: string) => RunCost | undefined;
-  readonly models: () => readonly { kind: string; version: string; provider: string; loadMs: number }[];
+  readonly models: () => readonly ReadyModel[];
+  /** Where the model runs, as its process reported it. */
+  readonly provider: (kind: string, version: string) => string;
   readonly close: () => Promise<void>;
 }
 
@@ -155,6 +158,8 @@ export async function startInference(options: InferenceOptions): Promise<Inferen
     pending: () => pending,
     cost: (kind, version) => costs.get(`${kind}@${version}`),
     models: () => child.models,
+    provider: (kind, version) =>
+      child.models.find((model) => model.kind === kind && model.version === version)?.provider ?? 'none',
     close: async () => {
       closed = true;
       await turn;
@@ -184,11 +189,20 @@ function addStats(a: InferenceStats, b: InferenceStats): InferenceStats {
 
 interface Child {
   readonly process: ChildProcess;
-  readonly models: readonly { kind: string; version: string; provider: string; loadMs: number }[];
+  readonly models: readonly ReadyModel[];
 }
 
-function startChild({ modelsDir, models, threads, faultInjection }: InferenceOptions): Promise<Child> {
-  const setup: InferenceSetup = { modelsDir, models, threads, faultInjection };
+function startChild(options: InferenceOptions): Promise<Child> {
+  const { modelsDir, models, threads, device, deviceFallback, faultInjection } = options;
+  const setup = {
+    modelsDir,
+    models,
+    threads,
+    device,
+    deviceFallback,
+    faultInjection,
+    parentPid: process.pid,
+  };
   const child = fork(join(import.meta.dirname, 'inference-process.js'), [JSON.stringify(setup)], {
     serialization: 'advanced',
     execArgv: [],
@@ -199,6 +213,7 @@ function startChild({ modelsDir, models, threads, faultInjection }: InferenceOpt
     );
     child.once('error', reject);
     child.once('message', (message: ChildMessage) => {
+      if (message.type === 'failed') return reject(new Error(message.reason));
       if (message.type !== 'ready') return reject(new Error('the inference process spoke out of turn'));
       child.removeAllListeners('exit');
       resolve({ process: child, models: message.models });

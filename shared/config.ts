@@ -38,6 +38,12 @@ export const configSchema = z.object({
   MODELS_DIR: folder.prefault('models/artifacts'),
   ORT_THREADS: int(1, 64).default(1),
   WORKER_NICE: int(0, 19).default(10),
+  DEVICE: z
+    .string()
+    .regex(/^(cpu|cuda:\d{1,2})$/, 'is cpu or cuda:<number>')
+    .default('cpu'),
+  DEVICE_FALLBACK: z.enum(['none', 'cpu']).default('none'),
+  GPU_MICRO_BATCH_ITEMS_MAX: int(1, 4096).default(128),
 
   INTAKE_WINDOW_MS: int(0, 100).default(3),
   INTAKE_GROUP_JOBS_MAX: int(1, 1000).default(200),

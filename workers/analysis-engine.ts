@@ -216,7 +216,7 @@ export function createAnalysisEngine(options: {
       execution: {
         attempt: claim.attempt,
         worker: options.worker,
-        device: 'cpu',
+        device: inference.provider(claim.kind, claim.modelVersion),
         pool_items: run.poolItems,
         micro_batch_items: microBatch.items,
         micro_batch_tokens: microBatch.paddedTokens,

@@ -27,16 +27,21 @@ const inference = await startInference({
   modelsDir: config.MODELS_DIR,
   models: registry.analyzers.flatMap(({ kind }) => registry.resolve(kind) ?? []),
   threads: config.ORT_THREADS,
+  device: config.DEVICE,
+  deviceFallback: config.DEVICE_FALLBACK,
   faultInjection: config.FAULT_INJECTION,
-  microBatchItemsMax: config.MICRO_BATCH_ITEMS_MAX,
+  microBatchItemsMax:
+    config.DEVICE === 'cpu' ? config.MICRO_BATCH_ITEMS_MAX : config.GPU_MICRO_BATCH_ITEMS_MAX,
   timeoutMs: config.INFERENCE_TIMEOUT_MS,
   onRestart: (reason) => {
     metrics.inferenceRestarts.inc({ reason });
     log.error({ reason }, 'the inference process is replaced');
   },
 });
-for (const { kind, version, provider } of inference.models())
+for (const { kind, version, provider } of inference.models()) {
   metrics.modelReady.set({ kind, version, provider }, 1);
+  metrics.executionProvider.set({ provider }, 1);
+}
 
 const writer = createCompletionWriter({
   pool: database,
