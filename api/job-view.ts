@@ -70,7 +70,7 @@ export const jobViewSchema = z.object({
       micro_batch_items: z.int(),
       micro_batch_tokens: z.int(),
       padding_ratio: z.number().describe('Padded tokens to real tokens in the pool'),
-      flush_reason: z.enum(['full', 'tokens', 'idle', 'timeout', 'turn', 'drain']),
+      flush_reason: z.enum(['full', 'tokens', 'goal', 'idle', 'timeout', 'turn', 'drain']),
       cache: z.string(),
     })
     .nullable(),

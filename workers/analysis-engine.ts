@@ -16,8 +16,9 @@ import type { Config } from '../shared/config.ts';
 import type { Logger } from '../shared/log.ts';
 import { metrics } from '../shared/metrics.ts';
 import type { Dispatch } from '../shared/queues.ts';
-import { createBatcher, type PoolEntry, type TakenPool } from './batcher.ts';
+import { charactersPerToken, createBatcher, type PoolEntry, type TakenPool } from './batcher.ts';
 import { type CompletionWriter, untilAvailable } from './completion-writer.ts';
+import { createPoolTuner } from './pool-tuner.ts';
 
 /** A dispatched job in this worker's hands; `done` settles its share of the dispatch. */
 interface Entry extends PoolEntry {
@@ -59,11 +60,17 @@ export function createAnalysisEngine(options: {
   readonly onRoom: (dispatches: number) => void;
 }): AnalysisEngine {
   const { config, log, database, inference, registry, writer } = options;
+  const tuner = createPoolTuner({
+    goalMs: config.POOL_GOAL_MS,
+    tokensMax: config.POOL_TOKENS_MAX,
+    waitMsMax: config.POOL_WAIT_MS,
+  });
   const batcher = createBatcher<Entry>({
     itemsMax: config.POOL_ITEMS_MAX,
     sharedItemsMax: config.SHARED_POOL_ITEMS_MAX,
     tokensMax: config.POOL_TOKENS_MAX,
     waitMs: config.POOL_WAIT_MS,
+    tune: tuner.limits,
   });
   const held = new Map<string, Claim>();
   /** Takes a job's items out of the pool that it is in. */
@@ -178,6 +185,9 @@ export function createAnalysisEngine(options: {
       const items = owners.map(({ job, text }) => ({ text, options: job.claim.options }));
       const stats = await inference.predict({ kind, version: modelVersion, items, dropped, onResults });
       countPool(kind, owners.length, stats);
+      const tokens = claimed.reduce((sum, { entry }) => sum + entry.characters, 0) / charactersPerToken;
+      const cost = inference.cost(kind, modelVersion);
+      tuner.observe(taken.key, { tokens, ms: stats.tokenizeMs + stats.inferenceMs }, cost);
       if (batcher.items() === 0) writer.flush();
     } catch (error) {
       log.error({ err: error }, 'inference failed');

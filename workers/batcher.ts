@@ -1,5 +1,7 @@
 // Which jobs go to the model next, and when. Pure: the clock is an argument, and nothing here waits.
 
+import type { PoolLimits } from './pool-tuner.ts';
+
 /** A job on its way: sized by its dispatch, so that it can be pooled before the ledger is asked for its texts. */
 export interface PoolEntry {
   /** Tenants take turns. */
@@ -9,11 +11,11 @@ export interface PoolEntry {
 }
 
 /**
- * What ended a pool's wait: `full` items, `tokens` by estimate, the model becoming `idle`, the `timeout` of the wait
+ * What ended a pool's wait: `full` items, `tokens` by estimate, as many as the model does within its `goal`, the model becoming `idle`, the `timeout` of the wait
  * for company beside an idle model, the `turn` of a tenant while another waits for another kind, or `drain` because
  * the process is stopping.
  */
-export type FlushReason = 'full' | 'tokens' | 'idle' | 'timeout' | 'turn' | 'drain';
+export type FlushReason = 'full' | 'tokens' | 'goal' | 'idle' | 'timeout' | 'turn' | 'drain';
 
 export interface TakeState {
   readonly nowMs: number;
@@ -34,6 +36,8 @@ export interface BatcherOptions {
   readonly tokensMax: number;
   /** How long an idle model waits for company for the first job, in milliseconds. */
   readonly waitMs: number;
+  /** Tighter limits for the pools of a key, from what they cost. */
+  readonly tune?: (key: string) => PoolLimits;
 }
 
 export interface Batcher<Entry extends PoolEntry> {
@@ -53,7 +57,7 @@ export interface Batcher<Entry extends PoolEntry> {
 }
 
 /** English runs to about four characters a token; the exact number is the tokenizer's, later and elsewhere. */
-const charactersPerToken = 4;
+export const charactersPerToken = 4;
 
 interface Waiting<Entry> {
   readonly entry: Entry;
@@ -61,6 +65,7 @@ interface Waiting<Entry> {
 }
 
 export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions): Batcher<Entry> {
+  const limitsOf = (key: string): PoolLimits => options.tune?.(key) ?? options;
   const queues = new Map<string, Waiting<Entry>[]>();
   const turns = createTurns();
   let items = 0;
@@ -85,10 +90,13 @@ export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions):
       const shared = turns.tenants() > 1;
       const ordered = shared ? turns.order(waiting) : waiting;
       const itemsMax = shared ? Math.min(options.itemsMax, options.sharedItemsMax) : options.itemsMax;
-      const cut = cutPool(ordered, { ...options, itemsMax });
+      const { tokensMax, waitMs } = limitsOf(key);
+      const cut = cutPool(ordered, { itemsMax, tokensMax });
+      const tuned = cut.limit === 'tokens' && tokensMax < options.tokensMax;
       const turn = shared && queues.size > 1;
-      const reason = flushReason(cut, state, { oldestMs, waitMs: options.waitMs, turn });
-      if (reason === undefined) return undefined;
+      const due = flushReason(cut, state, { oldestMs, waitMs, turn });
+      if (due === undefined) return undefined;
+      const reason = tuned ? 'goal' : due;
       const taken = new Set(ordered.slice(0, cut.entries));
       const left = waiting.filter((one) => !taken.has(one));
       if (left.length === 0) queues.delete(key);
@@ -100,7 +108,7 @@ export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions):
     },
     dueAtMs: () => {
       const queue = next();
-      return queue && queue.oldestMs + options.waitMs;
+      return queue && queue.oldestMs + limitsOf(queue.key).waitMs;
     },
     items: () => items,
   };
