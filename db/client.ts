@@ -44,6 +44,8 @@ export function createPool(url: string, options: PoolOptions): Pool {
   const settings = {
     ...(options.role === 'owner' ? {} : { role: `soma_${options.role}` }),
     ...(options.role === 'intake' || options.role === 'worker' ? pointLookups : {}),
+    // Readers plan anew: pages and graphs need every kind of scan, and a plan for an empty table must not stay.
+    ...(options.role === 'reader' ? { plan_cache_mode: 'force_custom_plan' } : {}),
     statement_timeout: statementTimeoutMs,
     lock_timeout: options.lockTimeoutMs ?? 10_000,
     idle_in_transaction_session_timeout: 60_000,
@@ -80,6 +82,9 @@ export async function inTransaction<T>(pool: Pool, work: (tx: pg.PoolClient) => 
   }
 }
 
+/** What a connection is at the moment: its typed reader, made once, and the tenant whose rows it sees. */
+const connections = new WeakMap<pg.PoolClient, { readonly reader: Reader; tenantId: string | undefined }>();
+
 /** Runs `read` as the reader of one tenant: row-level security hides all other rows. */
 export async function asTenant<T>(
   pool: Pool,
@@ -88,12 +93,22 @@ export async function asTenant<T>(
 ): Promise<T> {
   const client = await pool.connect();
   try {
-    await client.query({
-      name: 'as_tenant',
-      text: `SELECT set_config('app.tenant', $1, false)`,
-      values: [tenantId],
-    });
-    const result = await read(drizzle(client, { schema }));
+    const connection = connections.get(client) ?? {
+      reader: drizzle(client, { schema }),
+      tenantId: undefined,
+    };
+    connections.set(client, connection);
+    if (connection.tenantId !== tenantId) {
+      // Nobody's, until the database has said yes to somebody.
+      connection.tenantId = undefined;
+      await client.query({
+        name: 'as_tenant',
+        text: `SELECT set_config('app.tenant', $1, false)`,
+        values: [tenantId],
+      });
+      connection.tenantId = tenantId;
+    }
+    const result = await read(connection.reader);
     client.release();
     return result;
   } catch (error) {

@@ -1,6 +1,6 @@
 // Jobs and their results, as the tenant that owns them reads them.
 
-import { and, asc, eq, inArray } from 'drizzle-orm';
+import { and, asc, eq, sql } from 'drizzle-orm';
 import type { Reader } from './client.ts';
 import * as schema from './schema.ts';
 
@@ -22,26 +22,51 @@ export interface JobWithAnalyses {
   readonly analyses: readonly AnalysisRow[];
 }
 
-/** Those of the jobs that the tenant has, by id. Two statements, however many jobs. */
+/** Those of the jobs that the tenant has, by id. Two statements, however many jobs; one while none has ended. */
 export async function listJobs(
   reader: Reader,
   tenantId: string,
   ids: readonly string[],
 ): Promise<Map<string, JobWithAnalyses>> {
-  const { jobs, analyses } = schema;
-  const found = await reader
-    .select()
-    .from(jobs)
-    .where(and(eq(jobs.tenantId, tenantId), inArray(jobs.id, [...ids])));
+  const { jobs, analyses } = statementsOf(reader);
+  const found = await jobs.execute({ tenantId, ids });
   const ended = found.filter((job) => job.endedAt !== null).map((job) => job.id);
-  const results = await reader
-    .select()
-    .from(analyses)
-    .where(and(eq(analyses.tenantId, tenantId), inArray(analyses.jobId, ended)))
-    .orderBy(asc(analyses.jobId), asc(analyses.itemIndex));
+  const results = ended.length === 0 ? [] : await analyses.execute({ tenantId, ids: ended });
   const byJob = new Map<string, AnalysisRow[]>(found.map((job) => [job.id, []]));
   for (const row of results) byJob.get(row.jobId)?.push(row);
   return new Map(found.map((job) => [job.id, { job, analyses: byJob.get(job.id) ?? [] }]));
+}
+
+/** The statements that every look at a job runs: built once per connection here, and planned once there. */
+function prepareStatements(reader: Reader) {
+  const { jobs, analyses } = schema;
+  const [tenantId, ids] = [sql.placeholder('tenantId'), sql`ANY(${sql.placeholder('ids')}::uuid[])`];
+  return {
+    jobs: reader
+      .select()
+      .from(jobs)
+      .where(and(eq(jobs.tenantId, tenantId), sql`${jobs.id} = ${ids}`))
+      .prepare('list_jobs'),
+    analyses: reader
+      .select()
+      .from(analyses)
+      .where(and(eq(analyses.tenantId, tenantId), sql`${analyses.jobId} = ${ids}`))
+      .orderBy(asc(analyses.jobId), asc(analyses.itemIndex))
+      .prepare('list_analyses'),
+    version: reader
+      .select({ status: jobs.status, eventSequence: jobs.eventSequence })
+      .from(jobs)
+      .where(and(eq(jobs.tenantId, tenantId), eq(jobs.id, sql.placeholder('id'))))
+      .prepare('get_job_version'),
+  };
+}
+
+const prepared = new WeakMap<Reader, ReturnType<typeof prepareStatements>>();
+
+function statementsOf(reader: Reader): ReturnType<typeof prepareStatements> {
+  const known = prepared.get(reader) ?? prepareStatements(reader);
+  prepared.set(reader, known);
+  return known;
 }
 
 /** What tells two versions of a job apart: every change of it advances the event sequence. */
@@ -53,11 +78,7 @@ export async function getJobVersion(
   tenantId: string,
   id: string,
 ): Promise<JobVersion | undefined> {
-  const { jobs } = schema;
-  const [found] = await reader
-    .select({ status: jobs.status, eventSequence: jobs.eventSequence })
-    .from(jobs)
-    .where(and(eq(jobs.tenantId, tenantId), eq(jobs.id, id)));
+  const [found] = await statementsOf(reader).version.execute({ tenantId, id });
   return found;
 }
 

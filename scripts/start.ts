@@ -48,7 +48,9 @@ async function run(formation: Formation, output: Output): Promise<number> {
   stopping.abort();
   if (failure !== undefined) output.say(describeError(failure));
   const limitMs = formation.config.DRAIN_MS + killMarginMs;
-  await Promise.all([...processes, autoscaler].map((one) => one?.stop(limitMs)));
+  await Promise.all(
+    [...processes, ...(autoscaler === undefined ? [] : [autoscaler])].map((one) => one.stop(limitMs)),
+  );
   await services?.stop();
   output.say('stopped');
   return failure === undefined ? 0 : 1;

@@ -1,7 +1,7 @@
 // The analysis process: takes dispatches from Redis, runs them through the models of its inference child, and
 // writes the results to the ledger. Start as many as there are cores.
 
-import { hostname } from 'node:os';
+import { getPriority, hostname, setPriority } from 'node:os';
 import { createPool } from '../db/client.ts';
 import { cancelsChannel } from '../db/jobs.ts';
 import { listenToJobs } from '../db/listen.ts';
@@ -21,6 +21,9 @@ const config = readConfig();
 const log = createLog('analysis', config.LOG_LEVEL);
 const worker = `${hostname()}:${process.pid}`;
 const database = createPool(config.DATABASE_URL, { role: 'worker', max: 4 });
+
+// Behind intake and ledger, however it was started; the model process inherits it.
+if (getPriority() < config.WORKER_NICE) setPriority(config.WORKER_NICE);
 
 const registry = createRegistry(config.MODELS_DIR);
 const inference = await startInference({
