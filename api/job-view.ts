@@ -199,7 +199,7 @@ function toItemView(analysis: AnalysisRow): z.output<typeof resultItemSchema> {
 /** The row that a job just recorded has, without asking the ledger for it. */
 export function toJobRow(job: NewJob): JobRow {
   const createdAt = new Date(job.createdAt);
-  // Field by field: spreading the job cost as much as checking the request.
+  // Field by field, not spread: every submit comes through here.
   return {
     tenantId: job.tenantId,
     id: job.id,

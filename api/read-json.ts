@@ -43,8 +43,8 @@ function readBytes(request: Request, bytesMax: number): Promise<Buffer> {
     const onData = (chunk: Buffer): void => {
       bytes += chunk.length;
       if (bytes <= bytesMax) return void chunks.push(chunk);
-      // What else comes is read and dropped by Node once the answer is out.
-      request.off('data', onData).pause();
+      // What else comes is dropped as it comes, or the connection would never get to its next request.
+      request.off('data', onData).resume();
       reject(tooLarge());
     };
     request
