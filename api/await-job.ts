@@ -70,6 +70,13 @@ export async function findAndWait(
   }
 }
 
+/** For a client that waits `waitSeconds`, or does not wait; whether it hangs up matters only while it waits. */
+export function patienceOf(response: Response, waitSeconds: number | undefined): Patience {
+  return { waitSeconds, signal: waitSeconds === undefined ? nobodyWaits : hangUp(response) };
+}
+
+const nobodyWaits = new AbortController().signal;
+
 /** Aborted when the client hangs up. */
 export function hangUp(response: Response): AbortSignal {
   const gone = new AbortController();

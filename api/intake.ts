@@ -46,7 +46,7 @@ export function createIntake(options: {
   const flush = (): void => {
     clearTimeout(timer);
     timer = undefined;
-    while (inFlight < config.INTAKE_GROUPS_IN_FLIGHT_MAX && pending.length > 0) {
+    while (inFlight < config.INTAKE_GROUPS_IN_FLIGHT_MAX && pending.length >= groupJobsMin(inFlight)) {
       const { group, rest } = takeGroup(pending, config.INTAKE_GROUP_JOBS_MAX);
       pending = rest;
       inFlight += 1;
@@ -57,6 +57,9 @@ export function createIntake(options: {
       });
     }
   };
+
+  /** Beside a group that is being committed only a large one sets off: what waits for it shares the next commit. */
+  const groupJobsMin = (others: number): number => (others === 0 ? 1 : config.INTAKE_GROUP_JOBS_MAX / 2);
 
   const recordGroup = async (group: readonly Pending[]): Promise<void> => {
     try {

@@ -12,9 +12,9 @@ import type { Cost, Quota, Standing } from './quota.ts';
  * @throws ProblemError `rate_limited` (429)
  */
 export function limitRequests(quota: Quota): RequestHandler {
-  return async (request, response, next) => {
-    await take(quota, request, response, { requests: 1, items: 0 });
-    next();
+  return (request, response, next) => {
+    if (accessOf(request).tier === undefined) return next();
+    return take(quota, request, response, { requests: 1, items: 0 }).then(() => next());
   };
 }
 

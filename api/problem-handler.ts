@@ -3,15 +3,7 @@
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
 import { isUnavailable } from '../db/client.ts';
 import type { Logger } from '../shared/log.ts';
-import { type ProblemCode, ProblemError, problemCatalogue } from '../shared/problem.ts';
-
-/** What body-parser calls its errors, in our words. */
-const bodyErrors: Readonly<Record<string, ProblemCode>> = {
-  'entity.too.large': 'payload_too_large',
-  'encoding.unsupported': 'unsupported_encoding',
-  'request.aborted': 'malformed_request',
-  'request.size.invalid': 'malformed_request',
-};
+import { ProblemError, problemCatalogue } from '../shared/problem.ts';
 
 export const notFound: RequestHandler = (request) => {
   throw new ProblemError('not_found', `No route answers ${request.method} here; see /docs`);
@@ -78,10 +70,6 @@ export function toProblem(error: unknown): ProblemError {
       headers: { 'Retry-After': '2' },
       cause: error,
     });
-  }
-  if (error instanceof Error && 'type' in error && typeof error.type === 'string') {
-    const code = bodyErrors[error.type];
-    if (code !== undefined) return new ProblemError(code, problemCatalogue[code].title, { cause: error });
   }
   if (error instanceof URIError)
     return new ProblemError('malformed_request', 'The path is not well encoded', { cause: error });

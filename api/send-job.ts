@@ -3,6 +3,7 @@
 import type { Response } from 'express';
 import { isTerminal } from '../shared/job.ts';
 import type { JobView } from './job-view.ts';
+import { sendJson } from './send-json.ts';
 
 const secondsMax = 3600;
 
@@ -16,5 +17,5 @@ export function retryAfterSeconds({ queue }: Pick<JobView, 'queue'>, nowMs = Dat
 /** A job and, while it has not ended, when to look again. */
 export function sendJob(response: Response, view: JobView, status: 200 | 202): void {
   if (!isTerminal(view.status)) response.setHeader('Retry-After', retryAfterSeconds(view));
-  response.status(status).json(view);
+  sendJson(response, status, view);
 }

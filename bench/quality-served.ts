@@ -31,6 +31,8 @@ export async function serve(
     modelsDir: options.modelsDir ?? config.MODELS_DIR,
     models: [{ kind, version }],
     threads: 1,
+    device: 'cpu',
+    deviceFallback: 'none',
     faultInjection: false,
     microBatchItemsMax: options.microBatchItems ?? config.MICRO_BATCH_ITEMS_MAX,
     timeoutMs: config.INFERENCE_TIMEOUT_MS,
@@ -48,7 +50,7 @@ export async function serve(
       onResults: (results) => {
         for (const { index, output, error } of results) {
           if (error !== undefined) throw new Error(`${kind}: ${error.code}: ${error.detail}`);
-          outputs[start + index] = output;
+          outputs[start + index] = JSON.parse(output);
         }
       },
     });

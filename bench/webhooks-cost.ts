@@ -63,6 +63,8 @@ export async function measureTriggerCost(): Promise<TriggerCost> {
   };
 }
 
+const output = JSON.stringify({ primary_emotion: 'joy', scores: Array.from({ length: 28 }, () => 0.5) });
+
 /** A pool of jobs from submit to result. */
 async function live(tx: Tx, side: Side): Promise<void> {
   const { rows } = await tx.query('SELECT pg_backend_pid() AS pid');
@@ -80,9 +82,7 @@ async function live(tx: Tx, side: Side): Promise<void> {
     kind: 'emotion',
     modelVersion: '1',
     userId: null,
-    results: [
-      { index: 0, output: { primary_emotion: 'joy', scores: Array.from({ length: 28 }, () => 0.5) } },
-    ],
+    results: [{ index: 0, output }],
     facts: [],
     timing: { batch_wait: 1, tokenize: 1, inference: 1 },
     execution: {},

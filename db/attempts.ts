@@ -10,10 +10,10 @@ import { run } from './run.ts';
 
 const startJobsSql = `
 WITH claimable AS MATERIALIZED (
-  SELECT j.tenant_id, j.id FROM jobs j JOIN json_to_recordset($1) AS x("tenantId" uuid, id uuid, "dispatchId" uuid)
-    ON j.tenant_id = x."tenantId" AND j.id = x.id AND j.dispatch_id = x."dispatchId"
+  SELECT j.tenant_id, j.id FROM unnest($1::uuid[], $6::uuid[], $7::uuid[]) AS x(tenant_id, id, dispatch_id)
+    JOIN jobs j ON j.tenant_id = x.tenant_id AND j.id = x.id AND j.dispatch_id = x.dispatch_id
   WHERE (j.status = 'queued' OR (j.status = 'processing' AND j.lease_until < now()))
-    AND (j.deadline_at IS NULL OR j.deadline_at > now() + make_interval(secs => $6::float8 / 1000)) AND j.attempt < $4
+    AND (j.deadline_at IS NULL OR j.deadline_at > now() + make_interval(secs => $8::float8 / 1000)) AND j.attempt < $4
   ORDER BY j.id FOR UPDATE OF j
 ), claimed AS (
   UPDATE jobs j SET
@@ -67,11 +67,13 @@ export async function startJobs(
 ): Promise<Claim[]> {
   const { jobs, worker, leaseMs, attemptsMax, slackMs = 0 } = args;
   const rows = await run(tx, 'start_jobs', startJobsSql, [
-    JSON.stringify(jobs),
+    jobs.map(({ tenantId }) => tenantId),
     worker,
     leaseMs,
     attemptsMax,
     wakeUps(jobs),
+    jobs.map(({ id }) => id),
+    jobs.map(({ dispatchId }) => dispatchId),
     slackMs,
   ]);
   return z.array(claimSchema).parse(rows);
@@ -105,9 +107,9 @@ export async function renewLeases(
   );
 }
 
-/** What one item of a job came to: an output of the kind's schema, or an error. */
+/** What one item of a job came to: an output of the kind's schema as JSON text, or an error. */
 export type ItemResult =
-  | { readonly index: number; readonly output: unknown; readonly error?: never }
+  | { readonly index: number; readonly output: string; readonly error?: never }
   | { readonly index: number; readonly error: ItemError; readonly output?: never };
 
 export interface ItemError {
@@ -129,6 +131,7 @@ export interface Completion {
   readonly kind: string;
   readonly modelVersion: string;
   readonly userId: string | null;
+  /** One for each item, in the order of the items. */
   readonly results: readonly ItemResult[];
   /** What the results state about the person; kept only if the job has a user. */
   readonly facts: readonly StatedFact[];
@@ -138,24 +141,32 @@ export interface Completion {
   readonly expired?: boolean;
 }
 
+/** What stands between the texts of two items, and between those of two jobs: JSON text has no control character. */
+const betweenItems = '\x1e';
+const betweenJobs = '\x1d';
+
 // A job that was canceled or erased meanwhile ends as canceled and keeps no result.
+// Columns come as arrays and outputs as joined texts: read as one JSON document, an output was parsed three times.
 const completeJobsSql = `
-WITH input AS MATERIALIZED (
-  SELECT * FROM json_to_recordset($1) AS x("tenantId" uuid, id uuid, attempt integer, kind text, "modelVersion" text,
-    "userId" text, succeeded integer, failed integer, results json, facts json, timing jsonb, execution jsonb, error jsonb, expired boolean)
-), held AS MATERIALIZED (
-  SELECT j.tenant_id, j.id, j.status = 'canceling' AS canceling, x."userId" IS NOT NULL AND EXISTS (
-      SELECT 1 FROM erasures e WHERE e.tenant_id = j.tenant_id AND e.user_id = x."userId"
+WITH held AS MATERIALIZED (
+  SELECT j.tenant_id, j.id, j.kind, j.model_version, j.user_id, j.status = 'canceling' AS canceling,
+    j.user_id IS NOT NULL AND EXISTS (
+      SELECT 1 FROM erasures e WHERE e.tenant_id = j.tenant_id AND e.user_id = j.user_id
         AND e.last_job_id >= j.id) OR EXISTS (
       SELECT 1 FROM erasures e WHERE e.tenant_id = j.tenant_id AND e.job_id = j.id) AS erased,
-    clock_timestamp() AS ended_at
-  FROM jobs j JOIN input x ON j.tenant_id = x."tenantId" AND j.id = x.id AND j.attempt = x.attempt
+    clock_timestamp() AS ended_at, x.succeeded, x.failed, x.expired, x.batch_wait, x.tokenize, x.inference,
+    x.execution, x.outputs, x.errors, x.facts
+  FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::integer[], $5::integer[], $6::boolean[], $7::numeric[],
+      $8::numeric[], $9::numeric[], string_to_array($10, '${betweenJobs}'), string_to_array($11, '${betweenJobs}'),
+      string_to_array($12, '${betweenJobs}'), string_to_array($13, '${betweenJobs}'))
+    AS x(tenant_id, id, attempt, succeeded, failed, expired, batch_wait, tokenize, inference, execution, outputs,
+      errors, facts)
+  JOIN jobs j ON j.tenant_id = x.tenant_id AND j.id = x.id AND j.attempt = x.attempt
   WHERE j.status IN ('processing', 'canceling') ORDER BY j.id FOR UPDATE OF j
 ), verdict AS MATERIALIZED (
-  SELECT h.*, CASE WHEN h.canceling OR h.erased THEN 'canceled' WHEN x.expired THEN 'expired'
-    WHEN x.succeeded = 0 THEN 'failed' ELSE 'succeeded' END AS status, x.kind, x."modelVersion", x."userId",
-    x.succeeded, x.failed, x.results, x.facts, x.timing, x.execution, x.error, x.expired
-  FROM held h JOIN input x ON x."tenantId" = h.tenant_id AND x.id = h.id
+  SELECT *, CASE WHEN canceling OR erased THEN 'canceled' WHEN expired THEN 'expired'
+    WHEN succeeded = 0 THEN 'failed' ELSE 'succeeded' END AS status
+  FROM held
 ), ended AS (
   UPDATE jobs j SET
     status = v.status, ended_at = v.ended_at,
@@ -164,22 +175,25 @@ WITH input AS MATERIALIZED (
       WHEN v.expired THEN 'deadline_passed' END,
     succeeded_count = CASE WHEN v.status IN ('canceled', 'expired') THEN 0 ELSE v.succeeded END,
     failed_count = CASE WHEN v.status IN ('canceled', 'expired') THEN 0 ELSE v.failed END,
-    error = CASE WHEN v.status = 'failed' THEN v.error END, execution = v.execution,
+    error = CASE WHEN v.status = 'failed' THEN nullif(split_part(v.errors, '${betweenItems}', 1), '')::jsonb END,
+    execution = v.execution::jsonb,
     attempts = jsonb_set(j.attempts, ARRAY[(jsonb_array_length(j.attempts) - 1)::text],
       (j.attempts->-1) || jsonb_build_object('ended_at', v.ended_at, 'outcome', v.status)),
-    timing = v.timing
+    timing = jsonb_build_object('batch_wait', v.batch_wait, 'tokenize', v.tokenize, 'inference', v.inference)
   FROM verdict v WHERE j.tenant_id = v.tenant_id AND j.id = v.id
   RETURNING j.tenant_id, j.id, j.status, j.event_sequence, j.ended_at, j.store_input, j.created_at
 ), stored AS (
   INSERT INTO analyses (tenant_id, job_id, item_index, kind, model_version, user_id, output, error, created_at)
-  SELECT v.tenant_id, v.id, r.index, v.kind, v."modelVersion", v."userId", r.output, r.error, v.ended_at
-  FROM verdict v, json_to_recordset(v.results) AS r(index integer, output json, error jsonb)
+  SELECT v.tenant_id, v.id, r.place - 1, v.kind, v.model_version, v.user_id, nullif(r.output, '')::json,
+    nullif(r.error, '')::jsonb, v.ended_at
+  FROM verdict v, unnest(string_to_array(v.outputs, '${betweenItems}'), string_to_array(v.errors, '${betweenItems}'))
+    WITH ORDINALITY AS r(output, error, place)
   WHERE v.status NOT IN ('canceled', 'expired')
 ), stated AS MATERIALIZED (
-  SELECT v.tenant_id, v.id, v."userId" AS user_id, v.ended_at, f.*
-  FROM verdict v, json_to_recordset(v.facts) AS f("itemIndex" integer, ordinal integer, type text, source text,
+  SELECT v.tenant_id, v.id, v.user_id, v.ended_at, f.*
+  FROM verdict v, json_to_recordset(nullif(v.facts, '')::json) AS f("itemIndex" integer, ordinal integer, type text, source text,
     target text, relation text, "strengthPpm" integer)
-  WHERE v.status NOT IN ('canceled', 'expired') AND v."userId" IS NOT NULL
+  WHERE v.status NOT IN ('canceled', 'expired') AND v.user_id IS NOT NULL
 ), facts_kept AS (
   INSERT INTO facts (tenant_id, job_id, item_index, ordinal, user_id, type, source, target, relation, strength_ppm, at)
   SELECT tenant_id, id, "itemIndex", ordinal, user_id, type, source, target, relation, "strengthPpm", ended_at FROM stated
@@ -210,7 +224,7 @@ WITH input AS MATERIALIZED (
   INSERT INTO job_events (tenant_id, job_id, sequence, type, at)
   SELECT tenant_id, id, event_sequence, 'job.' || status, ended_at FROM ended
 ), notified AS (
-  SELECT count(pg_notify('${jobsChannel}', payload)) FROM unnest($2::text[]) AS payload
+  SELECT count(pg_notify('${jobsChannel}', payload)) FROM unnest($14::text[]) AS payload
 )
 SELECT id, status, extract(epoch FROM ended_at - created_at)::float8 AS seconds, (SELECT count FROM notified) FROM ended`;
 
@@ -228,19 +242,42 @@ export async function completeJobs(
   tx: Tx,
   completions: readonly Completion[],
 ): Promise<z.infer<typeof completedRow>[]> {
-  const input = completions.map((completion) => {
-    const failed = completion.results.filter((result) => result.error !== undefined);
-    const succeeded = completion.results.length - failed.length;
-    return {
-      ...completion,
-      facts: completion.facts.map((fact) => ({ ...fact, strengthPpm: Math.round(fact.strength * 1e6) })),
-      succeeded,
-      failed: failed.length,
-      error: succeeded === 0 ? failed[0]?.error : undefined,
-    };
+  const counts = completions.map(({ results }) => {
+    const failed = results.filter(({ error }) => error !== undefined).length;
+    return { failed, succeeded: results.length - failed };
   });
-  const rows = await run(tx, 'complete_jobs', completeJobsSql, [JSON.stringify(input), wakeUps(completions)]);
+  const rows = await run(tx, 'complete_jobs', completeJobsSql, [
+    completions.map(({ tenantId }) => tenantId),
+    completions.map(({ id }) => id),
+    completions.map(({ attempt }) => attempt),
+    counts.map(({ succeeded }) => succeeded),
+    counts.map(({ failed }) => failed),
+    completions.map(({ expired }) => expired ?? false),
+    completions.map(({ timing }) => timing.batch_wait),
+    completions.map(({ timing }) => timing.tokenize),
+    completions.map(({ timing }) => timing.inference),
+    completions.map(({ execution }) => JSON.stringify(execution)).join(betweenJobs),
+    completions.map(joinOutputs).join(betweenJobs),
+    completions.map(joinErrors).join(betweenJobs),
+    completions.map(joinFacts).join(betweenJobs),
+    wakeUps(completions),
+  ]);
   return z.array(completedRow).parse(rows);
+}
+
+function joinOutputs({ results }: Completion): string {
+  return results.map(({ output = '' }) => output).join(betweenItems);
+}
+
+/** Empty where every item succeeded. */
+function joinErrors({ results }: Completion): string {
+  if (results.every(({ error }) => error === undefined)) return '';
+  return results.map(({ error }) => (error === undefined ? '' : JSON.stringify(error))).join(betweenItems);
+}
+
+function joinFacts({ facts }: Completion): string {
+  if (facts.length === 0) return '';
+  return JSON.stringify(facts.map((fact) => ({ ...fact, strengthPpm: Math.round(fact.strength * 1e6) })));
 }
 
 /** Notification payloads that name the jobs; 340 ids of 23 bytes stay below the 8,000 bytes of a payload. */

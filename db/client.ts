@@ -100,6 +100,7 @@ export async function asTenant<T>(
     const own = readers.get(client) ?? { reader: drizzle(client, { schema }), tenantId: undefined };
     readers.set(client, own);
     if (own.tenantId !== tenantId) {
+      // Nobody's, until the database has said yes to somebody.
       own.tenantId = undefined;
       await client.query({
         name: 'as_tenant',

@@ -77,7 +77,7 @@ async function claim(job: NewJob): Promise<Claim> {
 
 const completion = (of: Claim, fails = false) => ({
   ...of,
-  results: [fails ? { index: 0, error: { code: 'x', detail: 'x' } } : { index: 0, output: {} }],
+  results: [fails ? { index: 0, error: { code: 'x', detail: 'x' } } : { index: 0, output: '{}' }],
   facts: [],
   timing: { batch_wait: 0, tokenize: 0, inference: 0 },
   execution: {},
@@ -193,7 +193,7 @@ test('tells of a new version of a profile, and not of one that was canceled', as
     if (canceled) await cancelJob(pools.worker, job.tenantId, job.id);
     await inTransaction(pools.worker, async (tx) => {
       await insertProfile(tx, { tenantId: job.tenantId, userId: 'u', jobId: job.id, profile: {} });
-      await completeJobs(tx, [{ ...completion(claimed), results: [{ index: 0, output: {} }] }]);
+      await completeJobs(tx, [{ ...completion(claimed), results: [{ index: 0, output: '{}' }] }]);
     });
     return (await madeFor(job))
       .filter((one) => one.target_id === all)

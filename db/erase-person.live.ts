@@ -66,7 +66,7 @@ async function start(job: NewJob): Promise<Claim> {
 async function complete(claim: Claim, facts: readonly Fact[] = []): Promise<string | undefined> {
   const completion = {
     ...claim,
-    results: [{ index: 0, output: { word: 'canary' } }],
+    results: [{ index: 0, output: JSON.stringify({ word: 'canary' }) }],
     facts: facts.map((fact, ordinal) => ({ ...fact, itemIndex: 0, ordinal })),
     timing: { batch_wait: 0, tokenize: 0, inference: 0 },
     execution: { worker: 'w' },

@@ -29,20 +29,17 @@ export async function listJobs(
   tenantId: string,
   ids: readonly string[],
 ): Promise<Map<string, JobWithAnalyses>> {
-  const prepared = preparedReads.get(reader) ?? prepareReads(reader);
-  preparedReads.set(reader, prepared);
-  const found = await prepared.jobs.execute({ tenantId, ids });
+  const { jobs, analyses } = statementsOf(reader);
+  const found = await jobs.execute({ tenantId, ids });
   const analysed = found.filter(({ status }) => ['succeeded', 'failed'].includes(status)).map(({ id }) => id);
-  const results = analysed.length === 0 ? [] : await prepared.analyses.execute({ tenantId, ids: analysed });
+  const results = analysed.length === 0 ? [] : await analyses.execute({ tenantId, ids: analysed });
   const byJob = new Map<string, AnalysisRow[]>(found.map((job) => [job.id, []]));
   for (const row of results) byJob.get(row.jobId)?.push(row);
   return new Map(found.map((job) => [job.id, { job, analyses: byJob.get(job.id) ?? [] }]));
 }
 
-/** The hot reads of each connection, written once: to build their text anew costs five times what sending it does. */
-const preparedReads = new WeakMap<Reader, ReturnType<typeof prepareReads>>();
-
-function prepareReads(reader: Reader) {
+/** The statements that every look at a job runs: built once per connection here, and planned once there. */
+function prepareStatements(reader: Reader) {
   const { jobs, analyses } = schema;
   const tenantId = sql.placeholder('tenantId');
   // One parameter for all ids, so that Postgres plans it once too.
@@ -59,7 +56,20 @@ function prepareReads(reader: Reader) {
       .where(and(eq(analyses.tenantId, tenantId), isOneOf(analyses.jobId)))
       .orderBy(asc(analyses.jobId), asc(analyses.itemIndex))
       .prepare('list_analyses'),
+    version: reader
+      .select({ status: jobs.status, eventSequence: jobs.eventSequence })
+      .from(jobs)
+      .where(and(eq(jobs.tenantId, tenantId), eq(jobs.id, sql.placeholder('id'))))
+      .prepare('get_job_version'),
   };
+}
+
+const prepared = new WeakMap<Reader, ReturnType<typeof prepareStatements>>();
+
+function statementsOf(reader: Reader): ReturnType<typeof prepareStatements> {
+  const known = prepared.get(reader) ?? prepareStatements(reader);
+  prepared.set(reader, known);
+  return known;
 }
 
 /** What tells two versions of a job apart: every change of it advances the event sequence. */
@@ -71,11 +81,7 @@ export async function getJobVersion(
   tenantId: string,
   id: string,
 ): Promise<JobVersion | undefined> {
-  const { jobs } = schema;
-  const [found] = await reader
-    .select({ status: jobs.status, eventSequence: jobs.eventSequence })
-    .from(jobs)
-    .where(and(eq(jobs.tenantId, tenantId), eq(jobs.id, id)));
+  const [found] = await statementsOf(reader).version.execute({ tenantId, id });
   return found;
 }
 

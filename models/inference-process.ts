@@ -1,6 +1,7 @@
 // The child process in which the models run. It may block, crash or grow as it likes: the parent, which renews the
 // locks, only waits for messages, and replaces it when it dies.
 
+import { Worker } from 'node:worker_threads';
 import { z } from 'zod';
 import type { LoadedAnalyzer, PreparedItem, Row } from './analyzer.ts';
 import {
@@ -9,8 +10,11 @@ import {
   type InferenceItem,
   type InferenceResult,
   type PredictMessage,
+  type ReadyModel,
+  type Report,
 } from './inference-protocol.ts';
 import { planMicroBatches } from './micro-batch.ts';
+import { createRunCostModel, type RunCostModel } from './run-cost.ts';
 import { createRegistry } from './registry.ts';
 import { openArtifact, verifyArtifact } from './repository.ts';
 import { loadSession, type ModelSession } from './session.ts';
@@ -19,7 +23,10 @@ const setupSchema = z.object({
   modelsDir: z.string(),
   models: z.array(z.object({ kind: z.string(), version: z.string() })),
   threads: z.number(),
+  device: z.string(),
+  deviceFallback: z.enum(['none', 'cpu']),
   faultInjection: z.boolean(),
+  parentPid: z.number(),
 });
 
 const predictSchema = z.object({
@@ -43,6 +50,7 @@ interface LoadedModel {
   readonly analyzer: LoadedAnalyzer;
   readonly session: ModelSession;
   readonly loadMs: number;
+  readonly cost: RunCostModel;
 }
 
 type Setup = z.infer<typeof setupSchema>;
@@ -60,20 +68,18 @@ async function main(setup: Setup): Promise<void> {
   process.on('disconnect', () => process.exit(0));
   // A signal to the whole process group must not kill the model while the worker drains; the worker ends us.
   for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => undefined);
-  const registry = createRegistry(setup.modelsDir);
+  new Worker(new URL('./watch-parent.js', import.meta.url), { workerData: setup.parentPid }).unref();
   const models = new Map<string, LoadedModel>();
-  const ready = [];
-  for (const { kind, version } of setup.models) {
-    const analyzer = registry.analyzers.find((candidate) => candidate.kind === kind);
-    if (analyzer === undefined) throw new Error(`no kind ${kind}`);
-    const started = performance.now();
-    const artifact = openArtifact(setup.modelsDir, kind, version);
-    verifyArtifact(artifact);
-    const session = await loadSession(artifact.modelPath, setup.threads);
-    const model = { analyzer: analyzer.load(artifact), session, loadMs: performance.now() - started };
-    await warm(model);
-    models.set(`${kind}@${version}`, model);
-    ready.push({ kind, version, provider: session.provider, loadMs: model.loadMs });
+  const ready: ReadyModel[] = [];
+  try {
+    for (const model of setup.models) {
+      const loaded = await loadModel(setup, model);
+      models.set(`${model.kind}@${model.version}`, loaded);
+      ready.push({ ...model, provider: loaded.session.provider, loadMs: loaded.loadMs });
+    }
+  } catch (error) {
+    send({ type: 'failed', reason: messageOf(error) });
+    throw error;
   }
   let queue = Promise.resolve();
   process.on('message', (received) => {
@@ -87,8 +93,29 @@ async function main(setup: Setup): Promise<void> {
   send({ type: 'ready', models: ready });
 }
 
+/** Loads and warms one model, on the device or, where that is allowed, on the CPU instead; the parent is told which. */
+async function loadModel(setup: Setup, { kind, version }: Setup['models'][number]): Promise<LoadedModel> {
+  const { modelsDir, threads, device, deviceFallback } = setup;
+  const started = performance.now();
+  const analyzer = createRegistry(modelsDir).analyzers.find((candidate) => candidate.kind === kind);
+  if (analyzer === undefined) throw new Error(`no kind ${kind}`);
+  const open = async (on: string) => {
+    const artifact = openArtifact(modelsDir, kind, version, on);
+    verifyArtifact(artifact);
+    return { artifact, session: await loadSession(artifact.modelPath, threads, on) };
+  };
+  const { artifact, session } = await open(device).catch((error: unknown) => {
+    if (device === 'cpu' || deviceFallback === 'none') throw error;
+    console.error(`${messageOf(error)}; DEVICE_FALLBACK=cpu, so ${kind} runs on the CPU`);
+    return open('cpu');
+  });
+  const loaded = analyzer.load(artifact);
+  await warm(loaded, session);
+  return { analyzer: loaded, session, loadMs: performance.now() - started, cost: createRunCostModel() };
+}
+
 /** One run before the first job, since the first run of a graph costs several times the others. */
-async function warm({ analyzer, session }: LoadedModel): Promise<void> {
+async function warm(analyzer: LoadedAnalyzer, session: ModelSession): Promise<void> {
   const { sequences } = analyzer.prepare('This first sentence only warms the model.', {});
   await session.run(sequences, analyzer.outputs);
 }
@@ -101,59 +128,71 @@ async function predict(
   const model = models.get(`${message.kind}@${message.version}`);
   current.id = message.id;
   current.dropped.clear();
+  const cost = model?.cost ?? createRunCostModel();
   const started = performance.now();
   const { prepared, results } = prepareAll(model?.analyzer, message.items, faults);
   const sequences = prepared.flatMap((item, index) =>
     (item?.sequences ?? []).map((ids, place): Sequence => ({ item: index, place, ids })),
   );
-  const plan = planMicroBatches(
-    sequences.map(({ ids }) => ids.length),
-    message.microBatchItemsMax,
-  );
+  const lengths = sequences.map(({ ids }) => ids.length);
+  const plan = planMicroBatches(lengths, message.microBatchItemsMax, cost.read());
   const rows = prepared.map((item): (Row | undefined)[] => (item?.sequences ?? []).map(() => undefined));
-  const stats = {
-    microBatches: 0,
-    tokens: 0,
-    paddedTokens: 0,
-    tokenizeMs: performance.now() - started,
-    inferenceMs: 0,
-  };
+  const tokenizeMs = performance.now() - started;
+  const stats = { microBatches: 0, tokens: 0, paddedTokens: 0, tokenizeMs, inferenceMs: 0 };
   const batches = plan.map((indices) => indices.flatMap((index) => sequences[index] ?? []));
-  const running = (batch: number) => [...new Set((batches[batch] ?? []).map(({ item }) => item))];
-  send({
-    type: 'progress',
-    id: message.id,
-    results,
-    running: running(0),
-    microBatch: { items: 0, paddedTokens: 0 },
-    stats,
-  });
-
+  const reporter = createReporter(message.id, batches, cost);
+  reporter.add(0, { results, microBatch: { items: 0, paddedTokens: 0 }, stats: { ...stats } });
   for (const [number, planned] of batches.entries()) {
     const letGo = takeDropped(prepared);
     const batch = planned.filter(({ item }) => prepared[item] !== undefined);
-    if (batch.length === 0 && letGo.length === 0) continue;
     const before = performance.now();
     if (faults) await injectFault(batch, message.items);
     const finished = batch.length === 0 ? [] : await runBatch(model, batch, prepared, rows);
     for (const { index } of finished) prepared[index] = undefined;
     const longest = Math.max(0, ...batch.map(({ ids }) => ids.length));
     const microBatch = { items: batch.length, paddedTokens: batch.length * longest };
-    stats.microBatches += 1;
+    const ms = performance.now() - before;
+    if (batch.length > 0) cost.observe(microBatch.paddedTokens, ms);
+    stats.microBatches += batch.length > 0 ? 1 : 0;
     stats.tokens += batch.reduce((sum, { ids }) => sum + ids.length, 0);
     stats.paddedTokens += microBatch.paddedTokens;
-    stats.inferenceMs += performance.now() - before;
-    const next = running(number + 1);
-    send({
-      type: 'progress',
-      id: message.id,
-      results: [...letGo, ...finished],
-      running: next,
-      microBatch,
-      stats: { ...stats },
-    });
+    stats.inferenceMs += ms;
+    reporter.add(number + 1, { results: [...letGo, ...finished], microBatch, stats: { ...stats } });
     await new Promise(setImmediate);
   }
+}
+
+/** How long results wait in this process for others to be told with them. */
+const reportMs = 40;
+/** Micro-batches of one message: if the process dies, their items are tried again one by one. */
+const reportBatchesMax = 4;
+
+/** Tells the parent what is done in messages of a few micro-batches each: a message costs both sides a wake-up. */
+function createReporter(id: number, batches: readonly (readonly Sequence[])[], cost: RunCostModel) {
+  let reports: Report[] = [];
+  let until = 0;
+  let sentAtMs = performance.now();
+  return {
+    /** @param next the number of the micro-batch that runs after this */
+    add: (next: number, report: Report): void => {
+      reports.push(report);
+      if (next < until && performance.now() - sentAtMs < 2 * reportMs) return;
+      until = next;
+      const { fixedMs, perTokenMs } = cost.read();
+      const upcoming: Sequence[] = [];
+      let ms = 0;
+      do {
+        const batch = batches[until] ?? [];
+        upcoming.push(...batch);
+        ms += fixedMs + perTokenMs * batch.length * (batch.at(-1)?.ids.length ?? 0);
+        until += 1;
+      } while (until < batches.length && until < next + reportBatchesMax && ms < reportMs);
+      const running = [...new Set(upcoming.map(({ item }) => item))];
+      send({ type: 'progress', id, reports, running, cost: { fixedMs, perTokenMs } });
+      reports = [];
+      sentAtMs = performance.now();
+    },
+  };
 }
 
 /** Takes the items to be dropped out of `prepared`, whose finished items are out of it already. */
@@ -213,7 +252,7 @@ function finish(
   const complete = rows.filter((row) => row !== undefined);
   if (item === undefined || complete.length < rows.length) return [];
   try {
-    return [{ index, output: item.finish(complete) }];
+    return [{ index, output: JSON.stringify(item.finish(complete)) }];
   } catch (error) {
     return [{ index, error: { code: 'inference_failed', detail: messageOf(error) } }];
   }

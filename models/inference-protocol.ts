@@ -1,5 +1,7 @@
 // What a worker and its inference process say to each other over the IPC channel.
 
+import type { RunCost } from './micro-batch.ts';
+
 /** An item to analyse; `options` have passed the kind's schema. */
 export interface InferenceItem {
   readonly text: string;
@@ -22,9 +24,12 @@ export interface DropMessage {
   readonly indices: readonly number[];
 }
 
-/** An item's result; `index` is its place in `PredictMessage.items`. */
+/**
+ * An item's result; `index` is its place in `PredictMessage.items`. `output` is JSON text: written once, where it is
+ * made, it goes to the ledger and to the client as it is.
+ */
 export type InferenceResult =
-  | { readonly index: number; readonly output: unknown; readonly error?: never }
+  | { readonly index: number; readonly output: string; readonly error?: never }
   | {
       readonly index: number;
       readonly error: { readonly code: string; readonly detail: string };
@@ -45,14 +50,17 @@ export function droppedResult(index: number): InferenceResult {
   return { index, error: { code: 'dropped', detail: 'Nobody wants the result any more' } };
 }
 
+/** A model that is loaded and warm, and where it runs. */
+export interface ReadyModel {
+  readonly kind: string;
+  readonly version: string;
+  readonly provider: string;
+  readonly loadMs: number;
+}
+
 export interface ReadyMessage {
   readonly type: 'ready';
-  readonly models: readonly {
-    readonly kind: string;
-    readonly version: string;
-    readonly provider: string;
-    readonly loadMs: number;
-  }[];
+  readonly models: readonly ReadyModel[];
 }
 
 /** The run that a progress message tells of: sequences, and tokens with padding. */
@@ -61,22 +69,39 @@ export interface MicroBatch {
   readonly paddedTokens: number;
 }
 
-/** After each micro-batch: what is finished, and the items of the micro-batch that runs next. */
-export interface ProgressMessage {
-  readonly type: 'progress';
-  readonly id: number;
+/** What one micro-batch brought: results, and the pool's figures when they were there. */
+export interface Report {
   readonly results: readonly InferenceResult[];
-  readonly running: readonly number[];
   readonly microBatch: MicroBatch;
   readonly stats: InferenceStats;
 }
 
-export type ChildMessage = ReadyMessage | ProgressMessage;
+/** After each few micro-batches: what is finished, and the items of those that run until the next message. */
+export interface ProgressMessage {
+  readonly type: 'progress';
+  readonly id: number;
+  readonly reports: readonly Report[];
+  readonly running: readonly number[];
+  /** What a run of this model costs, as learned so far. */
+  readonly cost: RunCost;
+}
+
+/** Why the process cannot become ready; it ends after this. */
+export interface FailedMessage {
+  readonly type: 'failed';
+  readonly reason: string;
+}
+
+export type ChildMessage = ReadyMessage | FailedMessage | ProgressMessage;
 
 /** What the child is started with, as one JSON argument. */
 export interface InferenceSetup {
   readonly modelsDir: string;
   readonly models: readonly { readonly kind: string; readonly version: string }[];
   readonly threads: number;
+  /** `cpu` or `cuda:<number>`. */
+  readonly device: string;
+  /** Where to go on if the device cannot be used: nowhere, or on the CPU. */
+  readonly deviceFallback: 'none' | 'cpu';
   readonly faultInjection: boolean;
 }

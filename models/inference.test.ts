@@ -1,9 +1,11 @@
 // Whatever happens to the process that holds the models, exactly the item that caused it fails.
 
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { readConfig } from '../shared/config.ts';
+import { packageRoot, readConfig } from '../shared/config.ts';
 import { type Inference, type InferenceResult, startInference } from './inference.ts';
 import { createRegistry } from './registry.ts';
 
@@ -12,15 +14,17 @@ const model = createRegistry(modelsDir).resolve('emotion');
 if (model === undefined) throw new Error('no emotion model');
 const { kind, version } = model;
 const restarts: string[] = [];
-const inference = await startInference({
+const options = {
   modelsDir,
   models: [{ kind, version }],
   threads: 1,
+  device: 'cpu',
+  deviceFallback: 'none',
   faultInjection: true,
   microBatchItemsMax: 8,
   timeoutMs: 4000,
-  onRestart: (reason) => restarts.push(reason),
-});
+} as const;
+const inference = await startInference({ ...options, onRestart: (reason) => restarts.push(reason) });
 test.before.each(() => {
   restarts.length = 0;
 });
@@ -100,6 +104,36 @@ test('finishes every item when the process is killed from outside', async () => 
   );
   assert.equal(restarts, ['crash']);
 });
+
+test('leaves no process behind that hangs when its parent is killed', async () => {
+  const script = `
+    import { startInference } from './dist/models/inference.js';
+    const inference = await startInference(${JSON.stringify({ ...options, faultInjection: true })});
+    const items = [{ text: 'soma:fault:hang', options: {} }];
+    const hang = { kind: ${JSON.stringify(kind)}, version: ${JSON.stringify(version)}, items, onResults: () => undefined };
+    console.log('hangs');
+    await inference.predict(hang);`;
+  const parent = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    cwd: packageRoot,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await new Promise((resolve) => parent.stdout.once('data', resolve));
+  const [child] = childrenOf(parent.pid ?? 0);
+  if (child === undefined) throw new Error('no inference process');
+  await delay(500);
+  parent.kill('SIGKILL');
+  const deadline = performance.now() + 20_000;
+  while (isAlive(child) && performance.now() < deadline) await delay(50);
+  assert.not.ok(isAlive(child));
+});
+
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
 
 test('takes an empty pool and several pools at once', async () => {
   const [none, some, more] = await Promise.all([

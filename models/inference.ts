@@ -12,9 +12,11 @@ import {
   type InferenceSetup,
   type InferenceStats,
   type MicroBatch,
+  type ReadyModel,
 } from './inference-protocol.ts';
+import type { RunCost } from './micro-batch.ts';
 
-export type { InferenceItem, InferenceResult, InferenceStats, MicroBatch };
+export type { InferenceItem, InferenceResult, InferenceStats, MicroBatch, RunCost };
 
 export interface InferenceOptions extends InferenceSetup {
   readonly microBatchItemsMax: number;
@@ -45,7 +47,11 @@ export interface Inference {
   readonly predict: (pool: Pool) => Promise<InferenceStats>;
   /** Items given to `predict` that have no result yet. */
   readonly pending: () => number;
-  readonly models: () => readonly { kind: string; version: string; provider: string; loadMs: number }[];
+  /** What a run of a model costs, as its runs taught; undefined before the first. */
+  readonly cost: (kind: string, version: string) => RunCost | undefined;
+  readonly models: () => readonly ReadyModel[];
+  /** Where the model runs, as its process reported it. */
+  readonly provider: (kind: string, version: string) => string;
   readonly close: () => Promise<void>;
 }
 
@@ -78,6 +84,7 @@ export async function startInference(options: InferenceOptions): Promise<Inferen
   let pending = 0;
   let nextId = 0;
   let closed = false;
+  const costs = new Map<string, RunCost>();
 
   /** Sends `indices` of the pool through the process once; reports what came back in terms of the pool. */
   const pass = (pool: Pool, indices: readonly number[], report: Report) =>
@@ -94,6 +101,7 @@ export async function startInference(options: InferenceOptions): Promise<Inferen
           microBatch,
           stats,
         ),
+      learn: (cost) => costs.set(`${pool.kind}@${pool.version}`, cost),
     });
 
   const replaceChild = async (reason: 'crash' | 'timeout'): Promise<void> => {
@@ -149,7 +157,10 @@ export async function startInference(options: InferenceOptions): Promise<Inferen
       return result;
     },
     pending: () => pending,
+    cost: (kind, version) => costs.get(`${kind}@${version}`),
     models: () => child.models,
+    provider: (kind, version) =>
+      child.models.find((model) => model.kind === kind && model.version === version)?.provider ?? 'none',
     close: async () => {
       closed = true;
       await turn;
@@ -179,11 +190,20 @@ function addStats(a: InferenceStats, b: InferenceStats): InferenceStats {
 
 interface Child {
   readonly process: ChildProcess;
-  readonly models: readonly { kind: string; version: string; provider: string; loadMs: number }[];
+  readonly models: readonly ReadyModel[];
 }
 
-function startChild({ modelsDir, models, threads, faultInjection }: InferenceOptions): Promise<Child> {
-  const setup: InferenceSetup = { modelsDir, models, threads, faultInjection };
+function startChild(options: InferenceOptions): Promise<Child> {
+  const { modelsDir, models, threads, device, deviceFallback, faultInjection } = options;
+  const setup = {
+    modelsDir,
+    models,
+    threads,
+    device,
+    deviceFallback,
+    faultInjection,
+    parentPid: process.pid,
+  };
   const child = fork(join(import.meta.dirname, 'inference-process.js'), [JSON.stringify(setup)], {
     serialization: 'advanced',
     execArgv: [],
@@ -194,6 +214,7 @@ function startChild({ modelsDir, models, threads, faultInjection }: InferenceOpt
     );
     child.once('error', reject);
     child.once('message', (message: ChildMessage) => {
+      if (message.type === 'failed') return reject(new Error(message.reason));
       if (message.type !== 'ready') return reject(new Error('the inference process spoke out of turn'));
       child.removeAllListeners('exit');
       resolve({ process: child, models: message.models });
@@ -205,7 +226,13 @@ function startChild({ modelsDir, models, threads, faultInjection }: InferenceOpt
 function runPass(
   child: ChildProcess,
   options: InferenceOptions,
-  work: { id: number; pool: Pool; dropped: () => readonly number[]; report: Report },
+  work: {
+    id: number;
+    pool: Pool;
+    dropped: () => readonly number[];
+    report: Report;
+    learn: (cost: RunCost) => void;
+  },
 ): Promise<PassEnd> {
   const { id, pool, report } = work;
   const told = new Set<number>();
@@ -228,8 +255,11 @@ function runPass(
       if (message.type !== 'progress' || message.id !== id) return;
       silence.refresh();
       running = message.running;
-      open -= message.results.length;
-      report(message.results, message.microBatch, message.stats);
+      work.learn(message.cost);
+      for (const { results, microBatch, stats } of message.reports) {
+        open -= results.length;
+        report(results, microBatch, stats);
+      }
       if (open === 0) return end({ died: false });
       const indices = work.dropped().filter((index) => !told.has(index));
       for (const index of indices) told.add(index);

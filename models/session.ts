@@ -2,9 +2,13 @@
 // `run()` blocks its thread under its promise (onnxruntime 1.30), so only processes that renew no lock import this.
 
 import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import type { Row } from './analyzer.ts';
 
 export interface ModelSession {
+  /** Where the graph runs, as it is and not as it was wished: `cpu` or `cuda:<number>`. */
   readonly provider: string;
   /**
    * Runs one micro-batch.
@@ -15,17 +19,25 @@ export interface ModelSession {
   readonly close: () => Promise<void>;
 }
 
-/** @throws Error if the file is no graph that this runtime can load. */
-export async function loadSession(modelPath: string, threads: number): Promise<ModelSession> {
+/**
+ * @param device `cpu` or `cuda:<number>`
+ * @throws Error if the file is no graph that this runtime can load, or if the device cannot be used: then it says what
+ * is missing. No other device is tried.
+ */
+export async function loadSession(modelPath: string, threads: number, device = 'cpu'): Promise<ModelSession> {
+  const gpu = readGpu(device);
   const session = await InferenceSession.create(modelPath, {
-    executionProviders: ['cpu'],
+    executionProviders: gpu === undefined ? ['cpu'] : [{ name: 'cuda', deviceId: gpu }],
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     // Threads that spin for work take the core from the process beside this one: 1.6 times the CPU per text.
     extra: { session: { intra_op: { allow_spinning: '0' } } },
+  }).catch((cause: unknown) => {
+    if (gpu === undefined) throw cause;
+    throw new Error(explainGpu(gpu, cause), { cause });
   });
   return {
-    provider: 'cpu',
+    provider: device,
     run: async (sequences, outputs) => {
       const feeds = pad(sequences);
       const result = await session.run(feeds, outputs);
@@ -33,6 +45,29 @@ export async function loadSession(modelPath: string, threads: number): Promise<M
     },
     close: () => session.release(),
   };
+}
+
+function readGpu(device: string): number | undefined {
+  const number = /^cuda:(\d+)$/.exec(device)?.[1];
+  return number === undefined ? undefined : Number(number);
+}
+
+/** What this machine lacks for CUDA, as far as it can be seen, and the runtime's own words. */
+function explainGpu(gpu: number, cause: unknown): string {
+  const libraries = ['libonnxruntime_providers_shared.so', 'libonnxruntime_providers_cuda.so'];
+  const missing = libraries.filter((name) => !existsSync(join(runtimeFolder(), name)));
+  const reasons = [
+    ...(existsSync(`/dev/nvidia${gpu}`) ? [] : [`there is no /dev/nvidia${gpu}`]),
+    ...(missing.length === 0 ? [] : [`onnxruntime-node has no CUDA libraries here (${missing.join(', ')})`]),
+    `ONNX Runtime says: ${cause instanceof Error ? cause.message : String(cause)}`,
+  ];
+  return `cuda:${gpu} cannot be used: ${reasons.join('; ')}`;
+}
+
+/** Where onnxruntime-node keeps the libraries for this machine. */
+function runtimeFolder(): string {
+  const main = createRequire(import.meta.url).resolve('onnxruntime-node');
+  return join(dirname(main), '..', 'bin', 'napi-v6', process.platform, process.arch);
 }
 
 /** `input_ids` and `attention_mask`, int64 `[sequences, longest]`; the padding id is 0. */

@@ -9,6 +9,7 @@ import { describeError } from './describe-error.ts';
 import { findOnPath, runsHere } from './find-on-path.ts';
 import { checkPort, freePort, freePorts } from './free-port.ts';
 import { type PlannedProcess, parseFormation, parseProcfile, planProcesses } from './procfile.ts';
+import { parseScale } from './scale-rule.ts';
 
 /** One process with the port on which it answers `/health/ready` and `/metrics`: PORT for the API, else its own. */
 export interface Member extends PlannedProcess {
@@ -21,6 +22,8 @@ export interface Formation {
   /** Whether a Neo4j is to be started, if none is given. */
   readonly neo4j: boolean;
   readonly members: readonly Member[];
+  /** Between how many analysis processes the launcher chooses; undefined if their number is fixed. */
+  readonly scale: { readonly min: number; readonly max: number } | undefined;
 }
 
 /**
@@ -32,6 +35,7 @@ export async function readFormation(args: readonly string[]): Promise<Formation>
     formation: { type: 'string', default: '' },
     port: { type: 'string' },
     neo4j: { type: 'boolean', default: false },
+    autoscale: { type: 'string' },
   } as const;
   const { values } = parseArgs({ args: [...args], options });
   const config = readConfig(childEnv(values.port === undefined ? {} : { PORT: values.port }));
@@ -40,11 +44,13 @@ export async function readFormation(args: readonly string[]): Promise<Formation>
   const graphs = values.neo4j || config.NEO4J_URL !== '' ? 1 : 0;
   const defaults = [['analysis', config.WORKERS] as const, ['graph', graphs] as const];
   const counts = new Map([...defaults, ...parseFormation(values.formation, names)]);
+  const scale = values.autoscale === undefined ? undefined : parseScale(values.autoscale);
+  if (scale !== undefined) counts.set('analysis', scale.max);
   if ((counts.get('api') ?? 1) > 1) throw new Error('--formation: one api at most, since its port is one');
   const plan = planProcesses(lines, counts, { cores: usableCores(), nice: usableNice(config) });
   const ports = await choosePorts(config, plan);
   const members = plan.map((planned, index) => ({ ...planned, port: ports[index] ?? 0 }));
-  return { config, neo4j: values.neo4j, members };
+  return { config, neo4j: values.neo4j, members, scale };
 }
 
 function usableCores(): readonly number[] {

@@ -268,7 +268,7 @@ export function completionOf(
 ): Completion {
   return {
     ...claim,
-    results: claim.texts.map((_, index) => ({ index, output })),
+    results: claim.texts.map((_, index) => ({ index, output: JSON.stringify(output) })),
     facts: [],
     timing: { batch_wait: 0.25, tokenize: 0.125, inference: 0.5 },
     execution: {

@@ -4,8 +4,9 @@
 import { migrate } from '../db/migrate.ts';
 import { childEnv, packageRoot } from '../shared/config.ts';
 import { announce } from './announce.ts';
+import { type Autoscaler, startAutoscaler } from './autoscale.ts';
 import { describeError } from './describe-error.ts';
-import { type Formation, readFormation } from './formation.ts';
+import { type Formation, type Member, readFormation } from './formation.ts';
 import { loadEnvFile } from './load-env-file.ts';
 import { createOutput, type Output } from './output.ts';
 import { announceServices, withdrawServices } from './running-services.ts';
@@ -32,15 +33,20 @@ async function run(formation: Formation, output: Output): Promise<number> {
   const processes: Supervised[] = [];
   listenForStop(output, stopping, processes);
   let services: Services | undefined;
+  let autoscaler: Autoscaler | undefined;
   let failure: unknown;
   try {
     services = await startServices({ keep: true, neo4j: formation.neo4j });
     output.say(`servers started: ${services.started.join(', ') || 'none, all are given'}`);
     announceServices(services.env);
     if (!stopping.signal.aborted) await prepareSchema(services);
-    if (!stopping.signal.aborted) processes.push(...startProcesses(formation, services, output));
+    if (!stopping.signal.aborted) {
+      const start = createStart(formation, services, output);
+      processes.push(...startProcesses(formation, start));
+      autoscaler = scaleAnalysis(formation, services, start, output);
+    }
     void announce(formation, output, stopping.signal);
-    const failures = [services.failed, ...processes.map(({ failed }) => failed)];
+    const failures = [services.failed, ...[...processes, autoscaler].flatMap((one) => one?.failed ?? [])];
     failure = await Promise.race([whenAborted(stopping.signal), ...failures]);
   } catch (error) {
     failure = error;
@@ -48,7 +54,9 @@ async function run(formation: Formation, output: Output): Promise<number> {
   stopping.abort();
   if (failure !== undefined) output.say(describeError(failure));
   const limitMs = formation.config.DRAIN_MS + killMarginMs;
-  await Promise.all(processes.map((supervised) => supervised.stop(limitMs)));
+  await Promise.all(
+    [...processes, ...(autoscaler === undefined ? [] : [autoscaler])].map((one) => one.stop(limitMs)),
+  );
   withdrawServices();
   await services?.stop();
   output.say('stopped');
@@ -84,27 +92,57 @@ async function prepareSchema({ env }: Services): Promise<void> {
   }
 }
 
-function startProcesses(
-  { config, members }: Formation,
-  services: Services,
+/** All that run from the beginning: of the analysis processes those below the minimum of the scale, if there is one. */
+function startProcesses(formation: Formation, start: Start): readonly Supervised[] {
+  const spare = spareMembers(formation);
+  return formation.members.filter((member) => !spare.includes(member)).map(start);
+}
+
+/** What the autoscaler may start later. */
+function spareMembers({ members, scale }: Formation): readonly Member[] {
+  return scale === undefined ? [] : members.filter(({ name }) => name === 'analysis').slice(scale.min);
+}
+
+/** Added and drained workers are settled after 10 s: loading the models takes a few. */
+const settleMs = 10_000;
+
+function scaleAnalysis(
+  formation: Formation,
+  { env }: Services,
+  start: Start,
   output: Output,
-): readonly Supervised[] {
-  const webhooks = keepWebhookKeys(config);
-  return members.map(({ label, name, command, placement, port }) => {
+): Autoscaler | undefined {
+  const { scale, config } = formation;
+  if (scale === undefined) return undefined;
+  return startAutoscaler({
+    databaseUrl: env['DATABASE_URL'] ?? '',
+    rule: { ...scale, ageMsMax: config.AUTOSCALE_AGE_MS, idleMs: config.AUTOSCALE_IDLE_MS, settleMs },
+    spare: spareMembers(formation).map((member) => ({ label: member.label, start: () => start(member) })),
+    drainMs: config.DRAIN_MS + killMarginMs,
+    say: output.say,
+  });
+}
+
+type Start = (member: Member) => Supervised;
+
+/** How each process is started, be it now or by the autoscaler. */
+function createStart({ config }: Formation, services: Services, output: Output): Start {
+  const env = { ...services.env, ...keepWebhookKeys(config) };
+  return ({ label, name, command, placement, port }) => {
     output.say(`starting ${label}${placement === '' ? '' : ` (${placement})`} on port ${port}`);
     return supervise({
       process: {
         name: label,
         command: command.map((word) => (word === 'node' ? process.execPath : word)),
         cwd: packageRoot,
-        env: { ...services.env, ...webhooks, [name === 'api' ? 'PORT' : 'METRICS_PORT']: String(port) },
+        env: { ...env, [name === 'api' ? 'PORT' : 'METRICS_PORT']: String(port) },
         // When our servers die with us, there is nothing left to drain into.
         deathSignal: services.started.length > 0 ? 'KILL' : 'TERM',
         onLine: (line) => output.line(label, line),
       },
       onEvent: (message) => output.say(`!!! ${message}`),
     });
-  });
+  };
 }
 
 main().catch((error: unknown) => {

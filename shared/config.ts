@@ -35,9 +35,17 @@ export const configSchema = z.object({
   NEO4J_PASSWORD: z.string().default(''),
 
   WORKERS: int(0, 256).default(Math.max(1, cpus().length)),
+  AUTOSCALE_AGE_MS: int(50, 3_600_000).default(2000),
+  AUTOSCALE_IDLE_MS: int(500, 86_400_000).default(60_000),
   MODELS_DIR: folder.prefault('models/artifacts'),
   ORT_THREADS: int(1, 64).default(1),
   WORKER_NICE: int(0, 19).default(10),
+  DEVICE: z
+    .string()
+    .regex(/^(cpu|cuda:\d{1,2})$/, 'is cpu or cuda:<number>')
+    .default('cpu'),
+  DEVICE_FALLBACK: z.enum(['none', 'cpu']).default('none'),
+  GPU_MICRO_BATCH_ITEMS_MAX: int(1, 4096).default(128),
 
   INTAKE_WINDOW_MS: int(0, 100).default(3),
   INTAKE_GROUP_JOBS_MAX: int(1, 1000).default(200),
@@ -54,9 +62,10 @@ export const configSchema = z.object({
   POOL_ITEMS_MAX: int(1, 4096).default(256),
   SHARED_POOL_ITEMS_MAX: int(1, 4096).default(64),
   POOL_TOKENS_MAX: int(128, 1_000_000).default(16_384),
-  POOL_WAIT_MS: int(0, 1000).default(2),
+  POOL_GOAL_MS: int(10, 600_000).default(1000),
+  POOL_WAIT_MS: int(0, 1000).default(5),
   FLUSH_MS: int(0, 1000).default(100),
-  MICRO_BATCH_ITEMS_MAX: int(1, 256).default(8),
+  MICRO_BATCH_ITEMS_MAX: int(1, 256).default(16),
   INFERENCE_TIMEOUT_MS: int(100, 600_000).default(30_000),
   ATTEMPTS_MAX: int(1, 100).default(5),
   LEASE_MS: int(1000, 600_000).default(15_000),

@@ -80,6 +80,11 @@ export const metrics = {
     help: '1 while the model is loaded and warm',
     labelNames: ['kind', 'version', 'provider'],
   }),
+  executionProvider: new Gauge({
+    name: 'soma_execution_provider',
+    help: '1 for each place where models of this worker run: cpu, cuda:0',
+    labelNames: ['provider'],
+  }),
 
   queueDepth: new Gauge({
     name: 'soma_queue_depth',

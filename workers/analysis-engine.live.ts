@@ -25,6 +25,8 @@ const inference = await startInference({
   modelsDir: config.MODELS_DIR,
   models: [model],
   threads: 1,
+  device: 'cpu',
+  deviceFallback: 'none',
   faultInjection: false,
   microBatchItemsMax: 8,
   timeoutMs: 30_000,

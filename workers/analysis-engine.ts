@@ -23,10 +23,11 @@ import { priorities } from '../shared/job.ts';
 import type { Logger } from '../shared/log.ts';
 import { metrics } from '../shared/metrics.ts';
 import type { Dispatch } from '../shared/queues.ts';
-import { createBatcher, type PoolEntry, type TakenPool } from './batcher.ts';
+import { charactersPerToken, createBatcher, type PoolEntry, type TakenPool } from './batcher.ts';
 import { type CompletionWriter, untilAvailable } from './completion-writer.ts';
 import { createDeadlineWatch } from './deadline-watch.ts';
 import { createModelPace } from './model-pace.ts';
+import { createPoolTuner } from './pool-tuner.ts';
 
 /** A dispatched job in this worker's hands; `done` settles its share of the dispatch. */
 interface Entry extends PoolEntry {
@@ -76,12 +77,18 @@ export function createAnalysisEngine(options: {
   readonly onRoom: (jobClass: number, dispatches: number) => void;
 }): AnalysisEngine {
   const { config, log, database, inference, registry, writer } = options;
+  const tuner = createPoolTuner({
+    goalMs: config.POOL_GOAL_MS,
+    tokensMax: config.POOL_TOKENS_MAX,
+    waitMsMax: config.POOL_WAIT_MS,
+  });
   const batcher = createBatcher<Entry>({
     itemsMax: config.POOL_ITEMS_MAX,
     sharedItemsMax: config.SHARED_POOL_ITEMS_MAX,
     tokensMax: config.POOL_TOKENS_MAX,
     waitMs: config.POOL_WAIT_MS,
     classFloor: config.PRIORITY_FLOOR_PERCENT / 100,
+    tune: tuner.limits,
   });
   const held = new Map<string, Claim>();
   /** Takes a job's items out of the pool that it is in, from before the pool is claimed until the job is finished. */
@@ -227,6 +234,9 @@ export function createAnalysisEngine(options: {
       const stats = await inference.predict({ kind, version: modelVersion, items, dropped, onResults });
       metrics.inferenceSeconds.observe({ kind }, (stats.tokenizeMs + stats.inferenceMs) / 1000);
       pace.count(sentMs, owners.length - dropped.size);
+      const cost = { tokens: estimateTokens(claimed), ms: stats.tokenizeMs + stats.inferenceMs };
+      // What of a pool was dropped cost nothing, so such a pool teaches nothing.
+      if (dropped.size === 0) tuner.observe(taken.key, cost, inference.cost(kind, modelVersion));
       if (batcher.items() === 0) writer.flush();
     } catch (error) {
       log.error({ err: error }, 'inference failed');
@@ -268,7 +278,7 @@ export function createAnalysisEngine(options: {
       execution: {
         attempt: claim.attempt,
         worker: options.worker,
-        device: 'cpu',
+        device: inference.provider(claim.kind, claim.modelVersion),
         pool_items: run.poolItems,
         micro_batch_items: microBatch.items,
         micro_batch_tokens: microBatch.paddedTokens,
@@ -288,9 +298,10 @@ export function createAnalysisEngine(options: {
     for (const id of jobIds) drops.get(id)?.();
   };
 
-  const stateFacts = (kind: string, itemIndex: number, output: unknown): StatedFact[] => {
-    if (output === undefined) return [];
-    const facts = registry.analyzers.find((analyzer) => analyzer.kind === kind)?.toFacts?.(output) ?? [];
+  const stateFacts = (kind: string, itemIndex: number, output: string | undefined): StatedFact[] => {
+    const toFacts = registry.analyzers.find((analyzer) => analyzer.kind === kind)?.toFacts;
+    if (output === undefined || toFacts === undefined) return [];
+    const facts = toFacts(JSON.parse(output));
     return facts.map((fact, ordinal) => ({ ...fact, itemIndex, ordinal }));
   };
 
@@ -365,6 +376,11 @@ export function createAnalysisEngine(options: {
     sinceClaimMs: () => performance.now() - lastClaimMs,
     itemMs: pace.itemMs,
   };
+}
+
+/** As the batcher counts them. */
+function estimateTokens(jobs: readonly { readonly entry: PoolEntry }[]): number {
+  return jobs.reduce((sum, { entry }) => sum + entry.characters, 0) / charactersPerToken;
 }
 
 /** What a pool has done since it was counted last; its items are those with a result. */

@@ -1,7 +1,7 @@
 // The analysis process: takes dispatches from Redis, runs them through the models of its inference child, and
 // writes the results to the ledger. Start as many as there are cores.
 
-import { hostname } from 'node:os';
+import { getPriority, hostname, setPriority } from 'node:os';
 import { createPool } from '../db/client.ts';
 import { cancelsChannel } from '../db/jobs.ts';
 import { listenToJobs } from '../db/listen.ts';
@@ -22,21 +22,29 @@ const log = createLog('analysis', config.LOG_LEVEL);
 const worker = `${hostname()}:${process.pid}`;
 const database = createPool(config.DATABASE_URL, { role: 'worker', max: 4 });
 
+// Behind intake and ledger, however it was started; the model process inherits it.
+if (getPriority() < config.WORKER_NICE) setPriority(config.WORKER_NICE);
+
 const registry = createRegistry(config.MODELS_DIR);
 const inference = await startInference({
   modelsDir: config.MODELS_DIR,
   models: registry.analyzers.flatMap(({ kind }) => registry.resolve(kind) ?? []),
   threads: config.ORT_THREADS,
+  device: config.DEVICE,
+  deviceFallback: config.DEVICE_FALLBACK,
   faultInjection: config.FAULT_INJECTION,
-  microBatchItemsMax: config.MICRO_BATCH_ITEMS_MAX,
+  microBatchItemsMax:
+    config.DEVICE === 'cpu' ? config.MICRO_BATCH_ITEMS_MAX : config.GPU_MICRO_BATCH_ITEMS_MAX,
   timeoutMs: config.INFERENCE_TIMEOUT_MS,
   onRestart: (reason) => {
     metrics.inferenceRestarts.inc({ reason });
     log.error({ reason }, 'the inference process is replaced');
   },
 });
-for (const { kind, version, provider } of inference.models())
+for (const { kind, version, provider } of inference.models()) {
   metrics.modelReady.set({ kind, version, provider }, 1);
+  metrics.executionProvider.set({ provider }, 1);
+}
 
 const writer = createCompletionWriter({
   pool: database,

@@ -46,6 +46,31 @@ test('cuts a pool at the token budget', () => {
   assert.equal([pool?.reason, pool?.entries.length], ['tokens', 2]);
 });
 
+test('cuts a pool where its kind reaches the goal, and says so', () => {
+  const tune = (key: string) => ({ tokensMax: key === 'slow' ? 3 : 100, waitMs: 5 });
+  const batcher = createBatcher<Job>({ ...limits, tune });
+  for (let id = 0; id < 8; id++) batcher.add('slow', one(id), 0);
+  const pool = batcher.take(busy(0));
+  assert.equal([pool?.reason, pool?.entries.length], ['goal', 3]);
+});
+
+test('lets a job of another kind wait for the pools of those that came before it, and no longer', () => {
+  const tune = (key: string) => ({ tokensMax: key === 'slow' ? 2 : 100, waitMs: 0 });
+  const batcher = createBatcher<Job>({ ...limits, tune });
+  for (let id = 0; id < 4; id++) batcher.add('slow', one(id), id);
+  batcher.add('quick', one(100), 10);
+  for (let id = 4; id < 40; id++) batcher.add('slow', one(id), 20 + id);
+  const keys = Array.from({ length: 4 }, () => batcher.take(idle(1000, 999))?.key);
+  assert.equal(keys, ['slow', 'slow', 'quick', 'slow']);
+});
+
+test('waits beside an idle model only as long as company is worth', () => {
+  const batcher = createBatcher<Job>({ ...limits, tune: () => ({ tokensMax: 100, waitMs: 1 }) });
+  batcher.add('k', one(1), 100);
+  assert.is(batcher.dueAtMs(), 101);
+  assert.is(batcher.take(idle(101, 50))?.reason, 'timeout');
+});
+
 test('sends what waits to a model that becomes idle', () => {
   const batcher = createBatcher<Job>(limits);
   batcher.add('k', one(1), 0);

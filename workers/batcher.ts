@@ -1,5 +1,6 @@
 // Which jobs go to the model next, and when. Pure: the clock is an argument, and nothing here waits.
 
+import type { PoolLimits } from './pool-tuner.ts';
 import { orderSweep, type Sweep } from './sweep.ts';
 import { compareRanks, createTurns, type TurnEntry, type Waiting } from './turns.ts';
 
@@ -9,11 +10,12 @@ export interface PoolEntry extends TurnEntry {
 }
 
 /**
- * What ended a pool's wait: `full` items, `tokens` by estimate, the model becoming `idle`, the `timeout` of the wait
- * for company beside an idle model, the `turn` of a tenant or class while another waits for another kind, or `drain` because
+ * What ended a pool's wait: `full` items, `tokens` by estimate, as many as the model does within its `goal`, the model
+ * becoming `idle`, the `timeout` of the wait for company beside an idle model, the `turn` of a tenant or class while
+ * another waits for another kind, or `drain` because
  * the process is stopping.
  */
-export type FlushReason = 'full' | 'tokens' | 'idle' | 'timeout' | 'turn' | 'drain';
+export type FlushReason = 'full' | 'tokens' | 'goal' | 'idle' | 'timeout' | 'turn' | 'drain';
 
 export interface TakeState {
   readonly nowMs: number;
@@ -36,6 +38,8 @@ export interface BatcherOptions {
   readonly waitMs: number;
   /** Share of the items that each class keeps beside better ones, 0..0.33. */
   readonly classFloor: number;
+  /** Tighter limits for the pools of a key, from what they cost. */
+  readonly tune?: (key: string) => PoolLimits;
 }
 
 export interface Batcher<Entry extends PoolEntry> {
@@ -59,9 +63,10 @@ export interface Batcher<Entry extends PoolEntry> {
 }
 
 /** English runs to about four characters a token; the exact number is the tokenizer's, later and elsewhere. */
-const charactersPerToken = 4;
+export const charactersPerToken = 4;
 
 export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions): Batcher<Entry> {
+  const limitsOf = (key: string): PoolLimits => options.tune?.(key) ?? options;
   const queues = new Map<string, Waiting<Entry>[]>();
   const turns = createTurns({ classFloor: options.classFloor, creditItems: options.itemsMax });
   /** By queue, and by tenant and class. */
@@ -112,10 +117,13 @@ export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions):
       const ordered = divided ? turns.order(lines) : lines;
       if (!shared) sweeps.clear();
       const itemsMax = shared ? Math.min(options.itemsMax, options.sharedItemsMax) : options.itemsMax;
-      const cut = cutPool(ordered, { ...options, itemsMax });
+      const { tokensMax, waitMs } = limitsOf(key);
+      const cut = cutPool(ordered, { itemsMax, tokensMax });
+      const tuned = cut.limit === 'tokens' && tokensMax < options.tokensMax;
       const turn = divided && queues.size > 1;
-      const reason = flushReason(cut, state, { oldestMs, waitMs: options.waitMs, turn });
-      if (reason === undefined) return undefined;
+      const due = flushReason(cut, state, { oldestMs, waitMs, turn });
+      if (due === undefined) return undefined;
+      const reason = tuned ? 'goal' : due;
       const taken = new Set(ordered.slice(0, cut.entries));
       const left = waiting.filter((one) => !taken.has(one));
       if (left.length > 0) queues.set(key, left);
@@ -130,7 +138,7 @@ export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions):
     },
     dueAtMs: () => {
       const queue = next();
-      return queue && queue.oldestMs + options.waitMs;
+      return queue && queue.oldestMs + limitsOf(queue.key).waitMs;
     },
     items: (jobClass) =>
       jobClass === undefined

@@ -63,7 +63,7 @@ export async function makeProfile(
     const [ended] = await completeJobs(tx, [
       {
         ...claim,
-        results: [{ index: 0, output: { ...profile, version } }],
+        results: [{ index: 0, output: JSON.stringify({ ...profile, version }) }],
         facts: [],
         timing: {
           batch_wait: 0,

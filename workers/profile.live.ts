@@ -1,6 +1,7 @@
 // Profiles by the real processes: what is in one follows from what was submitted, and one exists if and only if its job
 // succeeded.
 
+import { setTimeout as delay } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { v7 } from 'uuid';
@@ -16,7 +17,11 @@ import { createLiveSystem, mustClaimJob, newJob, until } from '../scripts/live-s
 import { uuidTime } from '../shared/job.ts';
 import { makeProfile } from './profile-builder.ts';
 
-const system = await createLiveSystem({ FAULT_INJECTION: 'true', ATTEMPTS_MAX: '2' });
+const system = await createLiveSystem({
+  FAULT_INJECTION: 'true',
+  ATTEMPTS_MAX: '2',
+  LEASE_MS: '3000',
+});
 const database = createPool(system.databaseUrl, { role: 'worker', max: 2 });
 const intake = createPool(system.databaseUrl, { role: 'intake', max: 1 });
 const [api] = await Promise.all([
@@ -232,6 +237,28 @@ test('makes many profiles of one person at once, each with a number of its own',
     versions.toSorted((a, b) => a - b),
     [1, 2, 3, 4, 5, 6, 7, 8],
   );
+});
+
+test('keeps its lease while a profile takes longer than the lease', async () => {
+  const blocker = await system.owner.connect();
+  await blocker.query('BEGIN');
+  await blocker.query('LOCK TABLE profiles IN ACCESS EXCLUSIVE MODE');
+  const job = finish({ kind: 'profile', user_id: 'slow' });
+  const lease = async (): Promise<{ held: boolean; taken: boolean }> => {
+    const { rows } = await system.owner.query(
+      `SELECT lease_until > now() AS held, now() - started_at > interval '7 seconds' AS taken FROM jobs
+       WHERE user_id = 'slow' AND status = 'processing'`,
+    );
+    return z.object({ held: z.boolean(), taken: z.boolean() }).parse(rows[0] ?? { held: true, taken: false });
+  };
+  for (let seen = await lease(); !seen.taken; seen = await lease()) {
+    assert.ok(seen.held, 'the lease ran out');
+    await delay(200);
+  }
+  await blocker.query('ROLLBACK');
+  blocker.release();
+  const { status, attempts } = await job;
+  assert.equal([status, attempts.length], ['succeeded', 1]);
 });
 
 /** A profile job that waits for its time, changed by `sql` (`$1` is its id), and then let go. */

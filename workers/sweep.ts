@@ -23,8 +23,8 @@ export interface SweepLimits {
  * A large pool's worth of the oldest jobs, sorted by length, goes out in small pools one after another: each holds texts
  * of about one length, and pads hardly more than the large pool would. When less than a small pool is left, that goes
  * first, and the next sweep behind it the other way, so that the two meet at the same length. Of GoEmotions' dev texts,
- * pools of 64 pad to 1.11 times the tokens by arrival, to 1.06 (two backlogs) to 1.08 (one job of another in each) so,
- * and pools of 256 to 1.03.
+ * cut into micro-batches of eight, pools of 64 pad to 1.11 times the tokens by arrival, to 1.06 (two backlogs) to 1.08
+ * (one job of another in each) so, and pools of 256 to 1.03.
  * No job waits for more than the sweep that it is in and the rest of the one before.
  * @param waiting the tenant's jobs by arrival
  * @returns the sweep to keep, and the jobs in the order in which they go

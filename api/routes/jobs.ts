@@ -8,7 +8,7 @@ import { isTerminal, limits } from '../../shared/job.ts';
 import { ProblemError } from '../../shared/problem.ts';
 import { admit } from '../admit.ts';
 import { tenantOf } from '../authenticate.ts';
-import { findAndWait, hangUp, recordAndWait } from '../await-job.ts';
+import { findAndWait, patienceOf, recordAndWait } from '../await-job.ts';
 import type { Context } from '../context.ts';
 import { hasEntityTag, jobNotFound, type JobName, readJobName, toEntityTag } from '../job-name.ts';
 import { toNewJob } from '../job-request.ts';
@@ -18,6 +18,7 @@ import { refuseMethod } from '../problem-handler.ts';
 import { readIdempotencyKey, readPreference } from '../read-headers.ts';
 import { parseJson, readBody } from '../read-json.ts';
 import { retryAfterSeconds, sendJob } from '../send-job.ts';
+import { sendJson } from '../send-json.ts';
 import { validate } from '../validate.ts';
 import { erase } from './job-control.ts';
 
@@ -48,7 +49,7 @@ async function submitJob(context: Context, request: Request, response: Response)
   const owner = { tenantId: tenantOf(request), registry: context.registry, idempotencyKey };
   const job = toNewJob(parseJson(request), owner);
   await admit(context, request, response, job);
-  const { view, replayed } = await recordAndWait(context, job, { waitSeconds, signal: hangUp(response) });
+  const { view, replayed } = await recordAndWait(context, job, patienceOf(response, waitSeconds));
   if (replayed) response.setHeader('Idempotent-Replayed', 'true');
   if (waitSeconds !== undefined) response.setHeader('Preference-Applied', `wait=${waitSeconds}`);
   response.setHeader('Location', view.links.self);
@@ -62,7 +63,7 @@ async function showJob(context: Context, request: Request, response: Response): 
   const { wait: waitSeconds } = validate(waitQuerySchema, request.query, '?');
   const conditional = request.get('If-None-Match') !== undefined && waitSeconds === undefined;
   if (conditional && sendUnchanged(request, response, await findTag(context, name))) return;
-  const seen = await findAndWait(context, name, { waitSeconds, signal: hangUp(response) });
+  const seen = await findAndWait(context, name, patienceOf(response, waitSeconds));
   if (seen === undefined) throw jobNotFound();
   if (sendUnchanged(request, response, seen.tag)) return;
   sendJob(response, seen.view, 200);
@@ -99,7 +100,7 @@ async function showResult(context: Context, request: Request, response: Response
   }
   if (view.result === null || found.job.expiresAt <= new Date())
     throw new ProblemError('result_expired', `The result was kept until ${view.expires_at}, or was erased`);
-  response.json(toResultView(view, view.result));
+  sendJson(response, 200, toResultView(view, view.result));
 }
 
 const waitQuerySchema = z.strictObject({

@@ -72,7 +72,12 @@ const words = [
 const idSchema = z.object({ id: z.string() });
 
 /** Submits `jobs` jobs of one to three items; adds the id of each 202 to `accepted`. */
-async function submitAll(api: string, jobs: number, random: () => number, accepted: string[]): Promise<void> {
+export async function submitAll(
+  api: string,
+  jobs: number,
+  random: () => number,
+  accepted: string[],
+): Promise<void> {
   const numbers = Array.from({ length: jobs }, (_, index) => index).values();
   const lane = async (): Promise<void> => {
     for (const number of numbers) {
@@ -103,7 +108,7 @@ async function countTerminal(system: LiveSystem): Promise<number> {
   return rows[0]?.count ?? 0;
 }
 
-async function untilTerminal(system: LiveSystem, count: number): Promise<void> {
+export async function untilTerminal(system: LiveSystem, count: number): Promise<void> {
   const what = `${count} jobs to end`;
   await until(what, async () => ((await countTerminal(system)) >= count ? true : undefined), drainMsMax);
 }

@@ -145,7 +145,7 @@ export type Job = {
     readonly micro_batch_tokens: number;
     /** Padded tokens to real tokens in the pool */
     readonly padding_ratio: number;
-    readonly flush_reason: 'full' | 'tokens' | 'idle' | 'timeout' | 'turn' | 'drain';
+    readonly flush_reason: 'full' | 'tokens' | 'goal' | 'idle' | 'timeout' | 'turn' | 'drain';
     readonly cache: string;
   } | null;
   readonly error: {
@@ -912,7 +912,7 @@ export type ExportLine = {
       readonly micro_batch_tokens: number;
       /** Padded tokens to real tokens in the pool */
       readonly padding_ratio: number;
-      readonly flush_reason: 'full' | 'tokens' | 'idle' | 'timeout' | 'turn' | 'drain';
+      readonly flush_reason: 'full' | 'tokens' | 'goal' | 'idle' | 'timeout' | 'turn' | 'drain';
       readonly cache: string;
     } | null;
     readonly error: {
@@ -1111,7 +1111,7 @@ export interface Operations {
           readonly micro_batch_tokens: number;
           /** Padded tokens to real tokens in the pool */
           readonly padding_ratio: number;
-          readonly flush_reason: 'full' | 'tokens' | 'idle' | 'timeout' | 'turn' | 'drain';
+          readonly flush_reason: 'full' | 'tokens' | 'goal' | 'idle' | 'timeout' | 'turn' | 'drain';
           readonly cache: string;
         } | null;
         readonly error: {
