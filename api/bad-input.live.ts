@@ -1,6 +1,6 @@
 // Everything that a client may send by mistake or on purpose gets a clear problem, and leaves nothing behind.
 
-import { request } from 'node:http';
+import { Agent, request } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -229,6 +229,27 @@ test('refuses a chunked body over 1 MiB, whatever its length was said to be', as
     sending.end();
   });
   assert.is(status, 413);
+});
+
+test('goes on with a connection after a chunked body that was too large', async () => {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const chunk = Buffer.alloc(65_536, 0x20);
+  const send = (chunks: number): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+      let status: number | undefined;
+      const options = { method: 'POST', headers: json, agent };
+      const sending = request(`${api.address}/v1/jobs`, options, (response) => {
+        status = response.statusCode;
+        response.resume();
+      });
+      sending.on('error', reject).on('close', () => resolve(status));
+      for (let sent = 0; sent < chunks; sent++) sending.write(chunk);
+      sending.end();
+    });
+  // More than the sockets' buffers hold.
+  assert.is(await send(320), 413);
+  assert.is(await send(1), 400);
+  agent.destroy();
 });
 
 test('refuses a gzip bomb unread', async () => {
