@@ -14,8 +14,8 @@ import { createLiveSystem, until } from './live-system.ts';
 const readme = readFileSync(join(packageRoot, 'README.md'), 'utf8');
 const receiver = /```js\n(import \{ createServer \}.*?)```/s.exec(readme)?.[1] ?? '';
 
-// Where it finds the package that it imports.
-const folder = join(packageRoot, 'dist/readme');
+// Where it finds the package that it imports, and beside dist/, which another test copies meanwhile.
+const folder = join(packageRoot, '.services/readme-receiver');
 mkdirSync(folder, { recursive: true });
 const file = join(folder, 'receiver.mjs');
 writeFileSync(file, receiver);
