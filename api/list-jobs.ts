@@ -4,11 +4,12 @@ import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { asTenant } from '../db/client.ts';
 import { listJobPage } from '../db/job-pages.ts';
-import { formatJobId, jobIdPattern, jobStatuses, limits, parseJobId } from '../shared/job.ts';
+import { jobIdPattern, jobStatuses, limits, parseJobId } from '../shared/job.ts';
 import { tenantOf } from './authenticate.ts';
 import type { Context } from './context.ts';
 import { boundedText, userId } from '../shared/text-schema.ts';
 import { jobViewSchema, toJobView } from './job-view.ts';
+import { toListPage } from './list-page.ts';
 import { validate } from './validate.ts';
 
 const jobId = z
@@ -73,19 +74,12 @@ export async function showJobs(
   const { jobs, hasMore } = await asTenant(readers, tenantOf(request), (reader) =>
     listJobPage(reader, tenantOf(request), filter, place),
   );
-  const page: z.input<typeof jobPageSchema> = {
-    object: 'list',
-    data: jobs.map((job) => {
+  const page: z.input<typeof jobPageSchema> = toListPage(
+    jobs.map((job) => {
       const { result: _, ...view } = toJobView(job, [], forecast.place);
       return view;
     }),
-    has_more: hasMore,
-    first_id: toId(jobs[0]),
-    last_id: toId(jobs.at(-1)),
-  };
+    hasMore,
+  );
   response.json(page);
-}
-
-function toId(job: { readonly id: string } | undefined): string | null {
-  return job === undefined ? null : formatJobId(job.id);
 }

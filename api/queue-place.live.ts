@@ -6,8 +6,7 @@ import * as assert from 'uvu/assert';
 import { v7 } from 'uuid';
 import { beat } from '../db/processes.ts';
 import { insertJobs, type NewJob } from '../db/submissions.ts';
-import { createLiveSystem, until } from '../scripts/live-system.ts';
-import { defaultTenantId } from '../shared/job.ts';
+import { createLiveSystem, newJob, until } from '../scripts/live-system.ts';
 import { type JobView, jobViewSchema } from './job-view.ts';
 
 const system = await createLiveSystem();
@@ -23,30 +22,8 @@ async function insertWaiting(count: number, changes: Partial<NewJob> = {}): Prom
   const from = Date.now() - 2 * count;
   const jobs = Array.from({ length: count }, (_, index): NewJob => {
     const msecs = from + index;
-    return {
-      tenantId: defaultTenantId,
-      id: v7({ msecs }),
-      kind: 'emotion',
-      modelVersion: '1',
-      modelDigest: 'd',
-      class: 1,
-      status: 'queued',
-      userId: null,
-      customId: null,
-      metadata: {},
-      tags: [],
-      options: {},
-      storeInput: true,
-      texts: ['a'],
-      characterCount: 1,
-      dispatchId: null,
-      notBefore: null,
-      deadlineAt: null,
-      createdAt: new Date(msecs).toISOString(),
-      expiresAt: new Date(Date.now() + 3_600_000).toISOString(),
-      idempotency: null,
-      ...changes,
-    };
+    const createdAt = new Date(msecs).toISOString();
+    return newJob({ id: v7({ msecs }), texts: ['a'], dispatchId: null, createdAt, ...changes });
   });
   await insertJobs(system.owner, jobs);
   return jobs.map(({ id }) => id);

@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ensureTenant, insertKey } from '../db/keys.ts';
+import { expectProblem, send as sendTo } from '../scripts/live-client.ts';
 import { startReceiver } from '../scripts/live-receiver.ts';
 import { createLiveSystem } from '../scripts/live-system.ts';
 import { createApiKey, type Scope, scopes } from '../shared/api-key.ts';
@@ -46,26 +47,8 @@ const [key, stranger, blind] = await Promise.all([
   makeKey('owner', ['jobs:read', 'jobs:write']),
 ]);
 
-async function send(method: string, path: string, body?: unknown, as = key, at = api.address) {
-  const response = await fetch(at + path, {
-    method,
-    headers: {
-      authorization: `Bearer ${as}`,
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-    },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    signal: AbortSignal.timeout(60_000),
-  });
-  const text = await response.text();
-  const json: unknown = text === '' ? undefined : JSON.parse(text);
-  return { status: response.status, json, text };
-}
-
-async function expectProblem(answer: ReturnType<typeof send>, status: number, code: string): Promise<void> {
-  const { status: found, text } = await answer;
-  assert.is(found, status, text);
-  assert.match(text, `"code":"${code}"`);
-}
+const send = (method: string, path: string, body?: unknown, as = key, at = api.address) =>
+  sendTo(at + path, method, body, as);
 
 async function register(path: string, more: Record<string, unknown> = {}) {
   const answer = await send('POST', '/v1/webhook_endpoints', { url: receiver.address + path, ...more });

@@ -6,6 +6,7 @@ import { Webhook } from 'standardwebhooks';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { z } from 'zod';
+import { expectProblem, send as sendTo } from '../scripts/live-client.ts';
 import { type Received, startReceiver } from '../scripts/live-receiver.ts';
 import { createLiveSystem, until } from '../scripts/live-system.ts';
 import { webhookMessageSchema } from '../shared/webhook.ts';
@@ -41,24 +42,7 @@ test.after(async () => {
   await receiver.close();
 });
 
-async function send(method: string, path: string, body?: unknown) {
-  const response = await fetch(api.address + path, {
-    method,
-    ...(body === undefined
-      ? {}
-      : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
-    signal: AbortSignal.timeout(60_000),
-  });
-  const text = await response.text();
-  const json: unknown = text === '' ? undefined : JSON.parse(text);
-  return { status: response.status, json, text };
-}
-
-async function expectProblem(answer: ReturnType<typeof send>, status: number, code: string): Promise<void> {
-  const { status: found, text } = await answer;
-  assert.is(found, status, text);
-  assert.match(text, `"code":"${code}"`);
-}
+const send = (method: string, path: string, body?: unknown) => sendTo(api.address + path, method, body);
 
 async function register(path: string, more: Record<string, unknown> = {}) {
   const answer = await send('POST', '/v1/webhook_endpoints', { url: receiver.address + path, ...more });

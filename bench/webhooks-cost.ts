@@ -6,9 +6,9 @@ import { z } from 'zod';
 import { completeJobs, startJobs } from '../db/attempts.ts';
 import { createPool, inTransaction, type Tx } from '../db/client.ts';
 import { insertJobs } from '../db/submissions.ts';
-import { defaultTenantId } from '../shared/job.ts';
+import { newJob } from '../scripts/live-system.ts';
 import { median, round } from './report.ts';
-import { createWebhookSystem, newJob } from './webhooks-system.ts';
+import { createWebhookSystem } from './webhooks-system.ts';
 
 const poolJobs = 256;
 const turns = 30;
@@ -70,7 +70,7 @@ async function live(tx: Tx, side: Side): Promise<void> {
   const { rows } = await tx.query('SELECT pg_backend_pid() AS pid');
   const { pid } = z.tuple([z.object({ pid: z.number() })]).parse(rows)[0];
   const ticksBefore = readTicks(pid);
-  const jobs = Array.from({ length: poolJobs }, () => newJob(defaultTenantId));
+  const jobs = Array.from({ length: poolJobs }, () => newJob({ texts: ['Good news'] }));
   side.insert.push(await time(() => insertJobs(tx, jobs)));
   const named = jobs.map(({ tenantId, id, dispatchId }) => ({ tenantId, id, dispatchId: dispatchId ?? '' }));
   const args = { jobs: named, worker: 'bench', leaseMs: 60_000, attemptsMax: 5 };

@@ -4,8 +4,8 @@
 import { randomBytes } from 'node:crypto';
 import { v7 } from 'uuid';
 import { createPool, type Pool } from '../db/client.ts';
-import { insertJobs, type NewJob } from '../db/submissions.ts';
-import { createLiveSystem, type LiveProcess, type LiveSystem } from '../scripts/live-system.ts';
+import { insertJobs } from '../db/submissions.ts';
+import { createLiveSystem, type LiveProcess, type LiveSystem, newJob } from '../scripts/live-system.ts';
 import { readSecretKeys, secretPlace } from '../shared/sealed-secret.ts';
 import { createWebhookSecret } from '../shared/webhook-signature.ts';
 
@@ -47,7 +47,7 @@ export async function createWebhookSystem(settings: Record<string, string> = {})
       return place.ownerId;
     },
     addJobs: async (tenantId, count) => {
-      const jobs = Array.from({ length: count }, () => newJob(tenantId));
+      const jobs = Array.from({ length: count }, () => newJob({ tenantId, texts: ['Good news'] }));
       await insertJobs(worker, jobs);
       return jobs.map(({ id }) => id);
     },
@@ -62,34 +62,5 @@ export async function createWebhookSystem(settings: Record<string, string> = {})
       await worker.end();
       await system.close();
     },
-  };
-}
-
-/** A queued job of one short text. */
-export function newJob(tenantId: string): NewJob {
-  const id = v7();
-  const createdAt = new Date();
-  return {
-    tenantId,
-    id,
-    kind: 'emotion',
-    modelVersion: '1',
-    modelDigest: 'd',
-    class: 1,
-    status: 'queued',
-    userId: null,
-    customId: null,
-    metadata: {},
-    tags: [],
-    options: {},
-    storeInput: true,
-    texts: ['Good news'],
-    characterCount: 9,
-    dispatchId: v7(),
-    notBefore: null,
-    deadlineAt: null,
-    createdAt: createdAt.toISOString(),
-    expiresAt: new Date(createdAt.getTime() + 3_600_000).toISOString(),
-    idempotency: null,
   };
 }

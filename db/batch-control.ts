@@ -9,7 +9,8 @@ import type { BatchName } from './batch-counting.ts';
 import type { Pool, Tx } from './client.ts';
 import { pruneJobsSql } from './dispatch.ts';
 import { eraseJob } from './erase-job.ts';
-import { cancelsChannel, jobsChannel, progressChannel } from './jobs.ts';
+import { cancelSteps } from './job-control.ts';
+import { jobsChannel, progressChannel } from './jobs.ts';
 
 const cancelSql = `
 WITH found AS MATERIALIZED (
@@ -99,26 +100,8 @@ WITH ${page}, moved AS (
 SELECT id, woken.count FROM page CROSS JOIN woken ORDER BY id`;
 
 const cancelJobsSql = `
-WITH ${page}, moved AS (
-  UPDATE jobs j SET
-    status = CASE WHEN p.status = 'processing' THEN 'canceling' ELSE 'canceled' END,
-    status_reason = 'batch_canceled', cancel_requested_at = now(), event_sequence = j.event_sequence + 1,
-    ended_at = CASE WHEN p.status <> 'processing' THEN clock_timestamp() END,
-    dispatch_id = CASE WHEN p.status = 'processing' THEN j.dispatch_id END,
-    options = CASE WHEN p.status = 'processing' OR j.store_input THEN j.options ELSE j.options - 'context_messages' END
-  FROM page p WHERE p.status IN ('scheduled', 'queued', 'processing') AND j.tenant_id = p.tenant_id AND j.id = p.id
-  RETURNING j.tenant_id, j.id, j.status, j.event_sequence, j.store_input
-), forgotten AS (
-  UPDATE items i SET text = NULL FROM moved m
-  WHERE m.status = 'canceled' AND NOT m.store_input AND i.tenant_id = m.tenant_id AND i.job_id = m.id
-), told AS (
-  INSERT INTO job_events (tenant_id, job_id, sequence, type, at)
-  SELECT tenant_id, id, event_sequence, 'job.' || status, clock_timestamp() FROM moved
-), woken AS (
-  SELECT count(pg_notify('${jobsChannel}', ${jobPacked})) + count(CASE WHEN status = 'canceling'
-    THEN pg_notify('${cancelsChannel}', ${jobPacked}) END) AS count FROM moved
-)
-SELECT id, woken.count FROM page CROSS JOIN woken ORDER BY id`;
+WITH ${page}, ${cancelSteps('page', 'batch_canceled')}
+SELECT id, woken.jobs, woken.workers FROM page CROSS JOIN woken ORDER BY id`;
 
 const idRows = z.array(z.object({ id: z.string() }));
 

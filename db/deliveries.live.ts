@@ -4,10 +4,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { v7 } from 'uuid';
-import { createLiveSystem } from '../scripts/live-system.ts';
+import { createLiveSystem, mustClaimJob, newJob } from '../scripts/live-system.ts';
 import { defaultTenantId } from '../shared/job.ts';
 import { toTargetId } from '../shared/webhook.ts';
-import { type Claim, completeJobs, retryJobs, startJobs } from './attempts.ts';
+import { type Claim, completeJobs, retryJobs } from './attempts.ts';
 import { createPool, inTransaction } from './client.ts';
 import { dueTargetsSql, listDueTargets } from './delivery-work.ts';
 import { expireJobs } from './dispatch.ts';
@@ -40,40 +40,12 @@ async function addEndpoint(tenantId: string, events: readonly string[]): Promise
 }
 
 async function insert(changes: Partial<NewJob> = {}): Promise<NewJob> {
-  const job: NewJob = {
-    tenantId: defaultTenantId,
-    id: v7(),
-    kind: 'emotion',
-    modelVersion: '1',
-    modelDigest: 'd',
-    class: 1,
-    status: 'queued',
-    userId: null,
-    customId: null,
-    metadata: {},
-    tags: [],
-    options: {},
-    storeInput: true,
-    texts: ['one'],
-    characterCount: 3,
-    dispatchId: v7(),
-    notBefore: null,
-    deadlineAt: null,
-    createdAt: new Date().toISOString(),
-    expiresAt: new Date(Date.now() + 3_600_000).toISOString(),
-    idempotency: null,
-    ...changes,
-  };
+  const job = newJob({ texts: ['one'], ...changes });
   await insertJobs(pools.intake, [job]);
   return job;
 }
 
-async function claim(job: NewJob): Promise<Claim> {
-  const jobs = [{ tenantId: job.tenantId, id: job.id, dispatchId: job.dispatchId ?? '' }];
-  const [found] = await startJobs(pools.worker, { jobs, worker: 'w', leaseMs: 60_000, attemptsMax: 5 });
-  if (found === undefined) throw new Error('the job was not to be had');
-  return found;
-}
+const claim = (job: NewJob) => mustClaimJob(pools.worker, job);
 
 const completion = (of: Claim, fails = false) => ({
   ...of,

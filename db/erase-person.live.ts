@@ -3,9 +3,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { v7 } from 'uuid';
-import { createLiveSystem } from '../scripts/live-system.ts';
+import { createLiveSystem, mustClaimJob, newJob } from '../scripts/live-system.ts';
 import { type Fact, selfKey } from '../shared/fact.ts';
-import { type Claim, completeJobs, startJobs } from './attempts.ts';
+import { type Claim, completeJobs } from './attempts.ts';
 import { asTenant, createPool, inTransaction } from './client.ts';
 import { type ErasureStep, eraseSome, requestErasure } from './erase-person.ts';
 import { getErasure, listOpenErasures, pruneErasures } from './erasures.ts';
@@ -27,40 +27,12 @@ test.after(async () => {
 const tenantId = v7();
 const attemptsMax = 5;
 
-function newJob(userId: string, changes: Partial<NewJob> = {}): NewJob {
-  const now = Date.now();
-  return {
-    tenantId,
-    id: v7(),
-    kind: 'reasoning',
-    modelVersion: '1',
-    modelDigest: 'd',
-    class: 1,
-    status: 'queued',
-    userId,
-    customId: null,
-    metadata: {},
-    tags: [],
-    options: {},
-    storeInput: true,
-    idempotency: null,
-    texts: ['one'],
-    characterCount: 3,
-    dispatchId: v7(),
-    notBefore: null,
-    deadlineAt: null,
-    createdAt: new Date(now).toISOString(),
-    expiresAt: new Date(now + 3_600_000).toISOString(),
-    ...changes,
-  };
-}
+const jobOf = (userId: string, changes: Partial<NewJob> = {}): NewJob =>
+  newJob({ tenantId, kind: 'reasoning', userId, texts: ['one'], ...changes });
 
 async function start(job: NewJob): Promise<Claim> {
   await insertJobs(pools.intake, [job]);
-  const jobs = [{ tenantId, id: job.id, dispatchId: job.dispatchId ?? v7() }];
-  const [claim] = await startJobs(pools.worker, { jobs, worker: 'w', leaseMs: 60_000, attemptsMax });
-  if (claim === undefined) throw new Error('the job was not to be had');
-  return claim;
+  return mustClaimJob(pools.worker, job, { attemptsMax });
 }
 
 async function complete(claim: Claim, facts: readonly Fact[] = []): Promise<string | undefined> {
@@ -109,9 +81,9 @@ async function countRows(userId: string): Promise<Record<string, number>> {
 test('takes what was there, in steps, and keeps what came after', async () => {
   const userId = 'keeps';
   for (let index = 0; index < 60; index++)
-    await complete(await start(newJob(userId)), [feels('joy'), feels(`old${index}`)]);
+    await complete(await start(jobOf(userId)), [feels('joy'), feels(`old${index}`)]);
   const id = await request(userId);
-  const later = await start(newJob(userId, { id: laterId() }));
+  const later = await start(jobOf(userId, { id: laterId() }));
   assert.is(await complete(later, [feels('joy'), feels('hope')]), 'succeeded');
   const { steps, end } = await erase(id);
   assert.equal([end, steps > 2], ['completed', true]);
@@ -146,7 +118,7 @@ function laterId(): string {
 test('is one request while it is open, and reaches further when asked again', async () => {
   const userId = 'twice';
   const first = await request(userId);
-  await insertJobs(pools.intake, [newJob(userId, { id: laterId() })]);
+  await insertJobs(pools.intake, [jobOf(userId, { id: laterId() })]);
   assert.is(await request(userId), first);
   assert.ok((await listOpenErasures(pools.worker, 10)).some(({ id }) => id === first));
   assert.is((await erase(first)).end, 'completed');
@@ -166,7 +138,7 @@ test('leaves a step that another process takes alone', async () => {
 
 test('is not done before Neo4j has lost its copy', async () => {
   const userId = 'copied';
-  await complete(await start(newJob(userId)), [feels('joy')]);
+  await complete(await start(jobOf(userId)), [feels('joy')]);
   await system.owner.query(`UPDATE graph_edges SET projected_version = 1 WHERE user_id = $1`, [userId]);
   const id = await request(userId);
   assert.is((await erase(id)).end, 'waiting');
@@ -182,9 +154,9 @@ test('is not done before Neo4j has lost its copy', async () => {
 
 test('takes profiles that were made of it, also from a job that came after and is being run', async () => {
   const userId = 'profiled';
-  await complete(await start(newJob(userId)), []);
+  await complete(await start(jobOf(userId)), []);
   const id = await request(userId);
-  const profile = newJob(userId, { id: laterId(), kind: 'profile', texts: [], characterCount: 0 });
+  const profile = jobOf(userId, { id: laterId(), kind: 'profile', texts: [], characterCount: 0 });
   const claim = await start(profile);
   await inTransaction(pools.worker, (tx) =>
     insertProfile(tx, { tenantId, userId, jobId: v7(), profile: { word: 'canary' } }),

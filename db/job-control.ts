@@ -10,19 +10,22 @@ import { run } from './run.ts';
 /** The job's id as notifications carry it (`packUuid`). */
 const packed = `translate(rtrim(encode(uuid_send(id), 'base64'), '='), '+/', '-_')`;
 
-// A job that no worker holds ends here. One in a worker's hands is marked, and ends with the worker's next statement
-// about it, which keeps no result of it.
-const cancelJobSql = `
-WITH found AS MATERIALIZED (
-  SELECT tenant_id, id, status FROM jobs WHERE tenant_id = $1 AND id = $2 FOR UPDATE
-), moved AS (
+/**
+ * The common tables that cancel the jobs of the locked table `from`, forget texts, write events and wake who waits. A job
+ * that no worker holds ends here. One in a worker's hands is marked, and ends with the worker's next statement about it,
+ * which keeps no result of it.
+ * @param from name of a common table (tenant_id, id, status)
+ * @param reason the jobs' `status_reason`
+ */
+export function cancelSteps(from: string, reason: string): string {
+  return `moved AS (
   UPDATE jobs j SET
     status = CASE WHEN f.status = 'processing' THEN 'canceling' ELSE 'canceled' END,
-    status_reason = 'canceled_by_client', cancel_requested_at = now(), event_sequence = j.event_sequence + 1,
+    status_reason = '${reason}', cancel_requested_at = now(), event_sequence = j.event_sequence + 1,
     ended_at = CASE WHEN f.status <> 'processing' THEN clock_timestamp() END,
     dispatch_id = CASE WHEN f.status = 'processing' THEN j.dispatch_id END,
     options = CASE WHEN f.status = 'processing' OR j.store_input THEN j.options ELSE j.options - 'context_messages' END
-  FROM found f WHERE f.status IN ('scheduled', 'queued', 'processing') AND j.tenant_id = f.tenant_id AND j.id = f.id
+  FROM ${from} f WHERE f.status IN ('scheduled', 'queued', 'processing') AND j.tenant_id = f.tenant_id AND j.id = f.id
   RETURNING j.tenant_id, j.id, j.status, j.event_sequence, j.store_input
 ), forgotten AS (
   UPDATE items i SET text = NULL FROM moved m
@@ -33,7 +36,13 @@ WITH found AS MATERIALIZED (
 ), woken AS (
   SELECT count(pg_notify('${jobsChannel}', ${packed})) AS jobs,
     count(CASE WHEN status = 'canceling' THEN pg_notify('${cancelsChannel}', ${packed}) END) AS workers FROM moved
-)
+)`;
+}
+
+const cancelJobSql = `
+WITH found AS MATERIALIZED (
+  SELECT tenant_id, id, status FROM jobs WHERE tenant_id = $1 AND id = $2 FOR UPDATE
+), ${cancelSteps('found', 'canceled_by_client')}
 SELECT f.status AS before, coalesce(m.status, f.status) AS after, woken.jobs, woken.workers
 FROM found f LEFT JOIN moved m ON true CROSS JOIN woken`;
 

@@ -57,6 +57,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 const liveTestsMayImport = [
   'db/',
   'scripts/live-system.ts',
+  'scripts/live-client.ts',
   'scripts/live-receiver.ts',
   'scripts/canary.ts',
   'scripts/contract.ts',

@@ -2,13 +2,11 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { v7 } from 'uuid';
 import { z } from 'zod';
 import { insertJobs } from '../db/submissions.ts';
 import { createRegistry } from '../models/registry.ts';
-import { createLiveSystem, until } from '../scripts/live-system.ts';
+import { createLiveSystem, newJob, until } from '../scripts/live-system.ts';
 import { readConfig } from '../shared/config.ts';
-import { defaultTenantId } from '../shared/job.ts';
 
 const system = await createLiveSystem();
 test.after(() => system.close());
@@ -19,29 +17,16 @@ const { version, digest } = model;
 
 async function flood(jobClass: number, jobs: number): Promise<void> {
   for (let done = 0; done < jobs; done += 500) {
-    const group = Array.from({ length: Math.min(500, jobs - done) }, (_, index) => ({
-      tenantId: defaultTenantId,
-      id: v7(),
-      kind: 'emotion',
-      modelVersion: version,
-      modelDigest: digest,
-      class: jobClass,
-      status: 'queued' as const,
-      userId: null,
-      customId: null,
-      metadata: {},
-      tags: [],
-      options: {},
-      storeInput: true,
-      texts: [`Number ${done + index} of class ${jobClass} feels fine today.`],
-      characterCount: 40,
-      dispatchId: null,
-      notBefore: null,
-      deadlineAt: null,
-      createdAt: new Date().toISOString(),
-      expiresAt: new Date(Date.now() + 3_600_000).toISOString(),
-      idempotency: null,
-    }));
+    const group = Array.from({ length: Math.min(500, jobs - done) }, (_, index) =>
+      newJob({
+        modelVersion: version,
+        modelDigest: digest,
+        class: jobClass,
+        texts: [`Number ${done + index} of class ${jobClass} feels fine today.`],
+        dispatchId: null,
+      }),
+    );
+
     await insertJobs(system.owner, group);
   }
 }

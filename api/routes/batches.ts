@@ -16,6 +16,7 @@ import { batchQuerySchema, batchRequestSchema, toNewBatch } from '../batch-reque
 import { fromBody, fromItems, isBroken, takeLines } from '../batch-upload.ts';
 import { toBatchView } from '../batch-view.ts';
 import type { Context } from '../context.ts';
+import { toListPage } from '../list-page.ts';
 import { refuseMethod } from '../problem-handler.ts';
 import { readIdempotencyKey } from '../read-headers.ts';
 import { parseJson, readBody } from '../read-json.ts';
@@ -160,14 +161,7 @@ async function showBatches({ readers }: Context, request: Request, response: Res
   const place = { limit, after: after && parseBatchId(after), before: before && parseBatchId(before) };
   const tenantId = tenantOf(request);
   const page = await asTenant(readers, tenantId, (reader) => listBatchPage(reader, tenantId, filter, place));
-  const data = page.batches.map(toBatchView);
-  response.json({
-    object: 'list',
-    data,
-    has_more: page.hasMore,
-    first_id: data[0]?.id ?? null,
-    last_id: data.at(-1)?.id ?? null,
-  });
+  response.json(toListPage(page.batches.map(toBatchView), page.hasMore));
 }
 
 async function cancel(context: Context, request: Request, response: Response): Promise<void> {

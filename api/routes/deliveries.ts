@@ -9,6 +9,7 @@ import { ProblemError } from '../../shared/problem.ts';
 import { deliveryIds, endpointIds } from '../../shared/webhook.ts';
 import { tenantOf } from '../authenticate.ts';
 import type { Context } from '../context.ts';
+import { toListPage } from '../list-page.ts';
 import { refuseMethod } from '../problem-handler.ts';
 import { validate } from '../validate.ts';
 import { deliveriesQuerySchema } from '../webhook-request.ts';
@@ -44,14 +45,7 @@ async function list({ readers }: Context, request: Request, response: Response):
   const { deliveries, hasMore } = await asTenant(readers, tenantId, (reader) =>
     listDeliveries(reader, tenantId, filter),
   );
-  const data = deliveries.map(toDeliveryView);
-  const page: z.input<typeof deliveryPageSchema> = {
-    object: 'list',
-    data,
-    has_more: hasMore,
-    first_id: data[0]?.id ?? null,
-    last_id: data.at(-1)?.id ?? null,
-  };
+  const page: z.input<typeof deliveryPageSchema> = toListPage(deliveries.map(toDeliveryView), hasMore);
   response.json(page);
 }
 

@@ -12,6 +12,7 @@ import { fileNotFound, readFileName } from '../batch-name.ts';
 import { fileListQuerySchema, fileUploadQuerySchema } from '../batch-queries.ts';
 import { toFileView } from '../batch-view.ts';
 import type { Context } from '../context.ts';
+import { toListPage } from '../list-page.ts';
 import { refuseMethod } from '../problem-handler.ts';
 import { checkUpload, readUpload, UploadBroken } from '../read-upload.ts';
 import { storeFile } from '../store-file.ts';
@@ -66,14 +67,7 @@ async function showFiles({ readers }: Context, request: Request, response: Respo
   const place = { limit, after: after && parseFileId(after), before: before && parseFileId(before) };
   const tenantId = tenantOf(request);
   const page = await asTenant(readers, tenantId, (reader) => listFilePage(reader, tenantId, place));
-  const data = page.files.map(toFileView);
-  response.json({
-    object: 'list',
-    data,
-    has_more: page.hasMore,
-    first_id: data[0]?.id ?? null,
-    last_id: data.at(-1)?.id ?? null,
-  });
+  response.json(toListPage(page.files.map(toFileView), page.hasMore));
 }
 
 async function sendContent(context: Context, request: Request, response: Response): Promise<void> {
