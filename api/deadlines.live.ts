@@ -5,7 +5,12 @@ import * as assert from 'uvu/assert';
 import { createLiveSystem, until } from '../scripts/live-system.ts';
 import { type JobView, jobViewSchema } from './job-view.ts';
 
-const system = await createLiveSystem({ FAULT_INJECTION: 'true', FLUSH_MS: '20', POOL_ITEMS_MAX: '100' });
+const system = await createLiveSystem({
+  FAULT_INJECTION: 'true',
+  FLUSH_MS: '20',
+  POOL_ITEMS_MAX: '100',
+  MICRO_BATCH_ITEMS_MAX: '8',
+});
 const [api] = await Promise.all([system.start('api'), system.start('analysis'), system.start('dispatcher')]);
 test.after(() => system.close());
 
