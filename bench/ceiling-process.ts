@@ -37,7 +37,7 @@ function plan(texts: readonly string[]): void {
   const sequences = texts.flatMap((text) => prepare(text, {}).sequences);
   const cut = planMicroBatches(
     sequences.map(({ length }) => length),
-    setup.microBatchItems,
+    { itemsMax: setup.microBatchItems },
   );
   batches = cut.map((indices) => indices.flatMap((index) => [sequences[index] ?? []]));
   process.send?.({ wallMs: 0, cpuMs: 0 });

@@ -81,7 +81,7 @@ async function runAll(
   const rows = items.map(({ sequences: own }): Row[] => own.map(() => ({})));
   for (const batch of planMicroBatches(
     sequences.map(({ ids }) => ids.length),
-    itemsMax,
+    { itemsMax },
   )) {
     const entries = batch.flatMap((number) => sequences[number] ?? []);
     const answers = await session.run(

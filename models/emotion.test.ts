@@ -74,7 +74,7 @@ test('gives a text the same scores alone and in any micro-batch', async () => {
   for (const itemsMax of [2, 8, 32]) {
     for (const batch of planMicroBatches(
       sequences.map(({ length }) => length),
-      itemsMax,
+      { itemsMax },
     )) {
       const together = await run(batch.map((index) => sequences[index] ?? []));
       for (const [place, index] of batch.entries()) {

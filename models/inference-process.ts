@@ -14,6 +14,7 @@ import {
   type Report,
 } from './inference-protocol.ts';
 import { planMicroBatches } from './micro-batch.ts';
+import { createRunQueue } from './run-queue.ts';
 import { createRunCostModel, type RunCostModel } from './run-cost.ts';
 import { createRegistry } from './registry.ts';
 import { openArtifact, verifyArtifact } from './repository.ts';
@@ -35,16 +36,15 @@ const predictSchema = z.object({
   kind: z.string(),
   version: z.string(),
   items: z.array(z.object({ text: z.string(), options: z.record(z.string(), z.unknown()) })),
+  urgency: z.number(),
   microBatchItemsMax: z.number(),
+  microBatchMsMax: z.number().optional(),
 });
 
 const messageSchema = z.discriminatedUnion('type', [
   predictSchema,
   z.object({ type: z.literal('drop'), id: z.number(), indices: z.array(z.number()) }),
 ]);
-
-/** The pool that runs, and those of its items that are to be let go of before the next micro-batch. */
-const current = { id: -1, dropped: new Set<number>() };
 
 interface LoadedModel {
   readonly analyzer: LoadedAnalyzer;
@@ -81,14 +81,19 @@ async function main(setup: Setup): Promise<void> {
     send({ type: 'failed', reason: messageOf(error) });
     throw error;
   }
-  let queue = Promise.resolve();
+  const runs = createRunQueue();
+  /** Of each pool that is not done, the items that are to be let go of before its next micro-batch. */
+  const drops = new Map<number, Set<number>>();
   process.on('message', (received) => {
     const message = messageSchema.parse(received);
     if (message.type === 'drop') {
-      if (message.id === current.id) for (const index of message.indices) current.dropped.add(index);
+      for (const index of message.indices) drops.get(message.id)?.add(index);
       return;
     }
-    queue = queue.then(() => predict(models, message, setup.faultInjection));
+    const dropped = new Set<number>();
+    drops.set(message.id, dropped);
+    const steps = predict(models, message, { dropped, faults: setup.faultInjection });
+    runs.add({ urgency: message.urgency, steps, ended: () => drops.delete(message.id) });
   });
   send({ type: 'ready', models: ready });
 }
@@ -120,14 +125,13 @@ async function warm(analyzer: LoadedAnalyzer, session: ModelSession): Promise<vo
   await session.run(sequences, analyzer.outputs);
 }
 
-async function predict(
-  models: Map<string, LoadedModel>,
+/** Takes a pool through its model; each step is a micro-batch at most, so that others can go between two of them. */
+async function* predict(
+  models: ReadonlyMap<string, LoadedModel>,
   message: PredictMessage,
-  faults: boolean,
-): Promise<void> {
+  { dropped, faults }: { readonly dropped: Set<number>; readonly faults: boolean },
+): AsyncGenerator<void, void, void> {
   const model = models.get(`${message.kind}@${message.version}`);
-  current.id = message.id;
-  current.dropped.clear();
   const cost = model?.cost ?? createRunCostModel();
   const started = performance.now();
   const { prepared, results } = prepareAll(model?.analyzer, message.items, faults);
@@ -135,7 +139,8 @@ async function predict(
     (item?.sequences ?? []).map((ids, place): Sequence => ({ item: index, place, ids })),
   );
   const lengths = sequences.map(({ ids }) => ids.length);
-  const plan = planMicroBatches(lengths, message.microBatchItemsMax, cost.read());
+  const { microBatchItemsMax: itemsMax, microBatchMsMax: msMax } = message;
+  const plan = planMicroBatches(lengths, { itemsMax, msMax }, cost.read());
   const rows = prepared.map((item): (Row | undefined)[] => (item?.sequences ?? []).map(() => undefined));
   const tokenizeMs = performance.now() - started;
   const stats = { microBatches: 0, tokens: 0, paddedTokens: 0, tokenizeMs, inferenceMs: 0 };
@@ -143,7 +148,7 @@ async function predict(
   const reporter = createReporter(message.id, batches, cost);
   reporter.add(0, { results, microBatch: { items: 0, paddedTokens: 0 }, stats: { ...stats } });
   for (const [number, planned] of batches.entries()) {
-    const letGo = takeDropped(prepared);
+    const letGo = takeDropped(dropped, prepared);
     const batch = planned.filter(({ item }) => prepared[item] !== undefined);
     const before = performance.now();
     if (faults) await injectFault(batch, message.items);
@@ -158,7 +163,7 @@ async function predict(
     stats.paddedTokens += microBatch.paddedTokens;
     stats.inferenceMs += ms;
     reporter.add(number + 1, { results: [...letGo, ...finished], microBatch, stats: { ...stats } });
-    await new Promise(setImmediate);
+    yield;
   }
 }
 
@@ -196,9 +201,9 @@ function createReporter(id: number, batches: readonly (readonly Sequence[])[], c
 }
 
 /** Takes the items to be dropped out of `prepared`, whose finished items are out of it already. */
-function takeDropped(prepared: (PreparedItem | undefined)[]): InferenceResult[] {
-  const taken = [...current.dropped].filter((index) => prepared[index] !== undefined);
-  current.dropped.clear();
+function takeDropped(dropped: Set<number>, prepared: (PreparedItem | undefined)[]): InferenceResult[] {
+  const taken = [...dropped].filter((index) => prepared[index] !== undefined);
+  dropped.clear();
   for (const index of taken) prepared[index] = undefined;
   return taken.map(droppedResult);
 }

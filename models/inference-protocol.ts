@@ -14,10 +14,14 @@ export interface PredictMessage {
   readonly kind: string;
   readonly version: string;
   readonly items: readonly InferenceItem[];
+  /** Lower goes first, between two micro-batches of another pool. */
+  readonly urgency: number;
   readonly microBatchItemsMax: number;
+  /** What a run of several sequences may take, in milliseconds; no limit if absent. */
+  readonly microBatchMsMax?: number | undefined;
 }
 
-/** Items of the `predict` that runs whose results nobody wants any more, by their places. */
+/** Items of a `predict` that is not done whose results nobody wants any more, by their places. */
 export interface DropMessage {
   readonly type: 'drop';
   readonly id: number;

@@ -105,6 +105,51 @@ test('finishes every item when the process is killed from outside', async () => 
   assert.equal(restarts, ['crash']);
 });
 
+test('runs an urgent pool between two micro-batches of another', async () => {
+  const order: string[] = [];
+  const send = (name: string, count: number, urgency: number) =>
+    inference.predict({
+      kind,
+      version,
+      urgency,
+      items: Array.from({ length: count }, (_, index) => ({
+        text: `soma:fault:slow ${innocent(index)}`,
+        options: {},
+      })),
+      onResults: (results) => order.push(...results.map(() => name)),
+    });
+  await Promise.all([send('patient', 40, 3), send('urgent', 1, 1)]);
+  assert.is(order.length, 41);
+  assert.ok(order.indexOf('urgent') < 33, order.join(' '));
+});
+
+test('blames no item for a crash that another pool causes meanwhile', async () => {
+  const poison = ['soma:fault:abort', 'soma:fault:abort too'];
+  const [patient, urgent] = await Promise.all([
+    predictWith(
+      Array.from({ length: 30 }, (_, index) => innocent(index)),
+      3,
+    ),
+    predictWith([...poison, innocent(1)], 1),
+  ]);
+  assert.equal(
+    patient.map(({ error }) => error),
+    patient.map(() => undefined),
+  );
+  assert.is(patient.length, 30);
+  assert.equal(
+    urgent.toSorted((a, b) => a.index - b.index).map(({ error }) => error?.code),
+    ['item_crashed_model', 'item_crashed_model', undefined],
+  );
+});
+
+async function predictWith(texts: readonly string[], urgency: number): Promise<readonly InferenceResult[]> {
+  const all: InferenceResult[] = [];
+  const items = texts.map((text) => ({ text, options: {} }));
+  await inference.predict({ kind, version, urgency, items, onResults: (results) => all.push(...results) });
+  return all;
+}
+
 test('leaves no process behind that hangs when its parent is killed', async () => {
   const script = `
     import { startInference } from './dist/models/inference.js';

@@ -15,6 +15,7 @@ import {
   type ReadyModel,
 } from './inference-protocol.ts';
 import type { RunCost } from './micro-batch.ts';
+import { createSharedLock } from './shared-lock.ts';
 
 export type { InferenceItem, InferenceResult, InferenceStats, MicroBatch, RunCost };
 
@@ -30,6 +31,10 @@ export interface Pool {
   readonly kind: string;
   readonly version: string;
   readonly items: readonly InferenceItem[];
+  /** Lower goes first, between two micro-batches of another pool; 0 if absent. */
+  readonly urgency?: number;
+  /** What a run of several sequences may take, in milliseconds; no limit if absent. */
+  readonly microBatchMsMax?: number;
   /**
    * Places of items that nobody wants any more; it may grow while the pool waits or runs. They get the error `dropped`
    * as their result, before the pool begins or a micro-batch later than the next.
@@ -43,7 +48,7 @@ export interface Pool {
 }
 
 export interface Inference {
-  /** Resolves once all items of the pool have had their result. Pools run one after another. */
+  /** Resolves once all items of the pool have had their result. Of pools that are equally urgent the first goes first. */
   readonly predict: (pool: Pool) => Promise<InferenceStats>;
   /** Items given to `predict` that have no result yet. */
   readonly pending: () => number;
@@ -80,15 +85,18 @@ const lonelyDeathsMax = 2;
  */
 export async function startInference(options: InferenceOptions): Promise<Inference> {
   let child = await startChild(options);
-  let turn: Promise<unknown> = Promise.resolve();
+  let replacement: Promise<void> | undefined;
+  const predictions = new Set<Promise<unknown>>();
+  const lock = createSharedLock();
   let pending = 0;
   let nextId = 0;
   let closed = false;
   const costs = new Map<string, RunCost>();
 
   /** Sends `indices` of the pool through the process once; reports what came back in terms of the pool. */
-  const pass = (pool: Pool, indices: readonly number[], report: Report) =>
-    runPass(child.process, options, {
+  const pass = async (pool: Pool, indices: readonly number[], report: Report) => {
+    const { process: used } = child;
+    const end = await runPass(used, options, {
       id: nextId++,
       pool: { ...pool, items: indices.flatMap((index) => pool.items[index] ?? []) },
       dropped: () =>
@@ -103,10 +111,21 @@ export async function startInference(options: InferenceOptions): Promise<Inferen
         ),
       learn: (cost) => costs.set(`${pool.kind}@${pool.version}`, cost),
     });
+    if (end.died) await replaceChild(used, end.reason);
+    return end;
+  };
 
-  const replaceChild = async (reason: 'crash' | 'timeout'): Promise<void> => {
-    options.onRestart(reason);
-    if (!closed) child = await startChild(options);
+  /** Once for each process that died, whoever of those that it served comes first. */
+  const replaceChild = async (dead: ChildProcess, reason: 'crash' | 'timeout'): Promise<void> => {
+    if (closed) throw new Error('the inference process ended while it was being closed');
+    if (child.process !== dead) return;
+    replacement ??= (async () => {
+      options.onRestart(reason);
+      child = await startChild(options);
+    })().finally(() => {
+      replacement = undefined;
+    });
+    await replacement;
   };
 
   /** @param open the items without a result; each result takes its item out. */
@@ -125,35 +144,36 @@ export async function startInference(options: InferenceOptions): Promise<Inferen
       if (unwanted.length > 0) report(unwanted.map(droppedResult), { items: 0, paddedTokens: 0 }, noStats);
       if (open.size === 0) return total;
       const group = [...open].filter((index) => !suspects.includes(index));
-      const indices = group.length > 0 ? group : suspects.filter((index) => open.has(index)).slice(0, 1);
-      let end = await pass(pool, indices, report);
-      finished = total;
-      for (let deaths = 1; end.died && indices.length === 1 && deaths < lonelyDeathsMax; deaths++) {
-        await replaceChild(end.reason);
-        end = await pass(pool, indices, report);
-        finished = total;
+      const [suspect] = suspects.filter((index) => open.has(index));
+      if (group.length > 0) {
+        const end = await lock.share(() => pass(pool, group, report));
+        if (end.died) suspects = suspects.concat(group.filter((_, position) => end.suspects.has(position)));
+      } else if (suspect !== undefined) {
+        const end = await lock.alone(() => predictAlone(pool, suspect, report));
+        if (end.died) report([poisoned(suspect, end.reason)], { items: 1, paddedTokens: 0 }, noStats);
       }
-      if (!end.died) continue;
-      await replaceChild(end.reason);
-      const [only] = indices;
-      if (indices.length === 1 && only !== undefined)
-        report([poisoned(only, end.reason)], { items: 1, paddedTokens: 0 }, noStats);
-      else
-        suspects = suspects.concat(indices.filter((_, position) => end.died && end.suspects.has(position)));
+      finished = total;
     }
+  };
+
+  /** While nothing else is in the process, so that its death is this item's doing. */
+  const predictAlone = async (pool: Pool, index: number, report: Report): Promise<PassEnd> => {
+    let end = await pass(pool, [index], report);
+    for (let deaths = 1; end.died && deaths < lonelyDeathsMax; deaths++)
+      end = await pass(pool, [index], report);
+    return end;
   };
 
   return {
     predict: (pool) => {
       pending += pool.items.length;
       const open = new Set(pool.items.keys());
-      const result = turn
-        .then(() => predictNow(pool, open))
-        .finally(() => {
-          // Nothing, unless the process could not be replaced.
-          pending -= open.size;
-        });
-      turn = result.catch(() => undefined);
+      const result = predictNow(pool, open).finally(() => {
+        // Nothing, unless the process could not be replaced.
+        pending -= open.size;
+        predictions.delete(result);
+      });
+      predictions.add(result);
       return result;
     },
     pending: () => pending,
@@ -163,7 +183,7 @@ export async function startInference(options: InferenceOptions): Promise<Inferen
       child.models.find((model) => model.kind === kind && model.version === version)?.provider ?? 'none',
     close: async () => {
       closed = true;
-      await turn;
+      await Promise.allSettled(predictions);
       child.process.disconnect();
       await once(child.process, 'exit');
     },
@@ -251,9 +271,17 @@ function runPass(
     };
     const onExit = (): void =>
       end({ died: true, reason: timedOut ? 'timeout' : 'crash', suspects: new Set(running) });
+    const tellDropped = (): void => {
+      const indices = work.dropped().filter((index) => !told.has(index));
+      for (const index of indices) told.add(index);
+      const drop: DropMessage = { type: 'drop', id, indices };
+      if (indices.length > 0) child.send(drop, (error) => error && child.kill('SIGKILL'));
+    };
     const onMessage = (message: ChildMessage): void => {
-      if (message.type !== 'progress' || message.id !== id) return;
+      if (message.type !== 'progress') return;
+      // Whichever pool it is that goes on: the process does, and this pool may be waiting behind that one.
       silence.refresh();
+      if (message.id !== id) return tellDropped();
       running = message.running;
       work.learn(message.cost);
       for (const { results, microBatch, stats } of message.reports) {
@@ -261,10 +289,7 @@ function runPass(
         report(results, microBatch, stats);
       }
       if (open === 0) return end({ died: false });
-      const indices = work.dropped().filter((index) => !told.has(index));
-      for (const index of indices) told.add(index);
-      const drop: DropMessage = { type: 'drop', id, indices };
-      if (indices.length > 0) child.send(drop, (error) => error && child.kill('SIGKILL'));
+      tellDropped();
     };
     if (hasEnded(child)) return end({ died: true, reason: 'crash', suspects: new Set() });
     child.on('exit', onExit).on('message', onMessage);
@@ -275,7 +300,9 @@ function runPass(
         kind: pool.kind,
         version: pool.version,
         items: pool.items,
+        urgency: pool.urgency ?? 0,
         microBatchItemsMax: options.microBatchItemsMax,
+        microBatchMsMax: pool.microBatchMsMax,
       },
       (error) => error && child.kill('SIGKILL'),
     );

@@ -7,6 +7,8 @@ import { planMicroBatches, type RunCost } from './micro-batch.ts';
 
 const lengthsOf = fc.array(fc.integer({ min: 2, max: 128 }), { maxLength: 300 });
 
+const limit = (itemsMax: number) => ({ itemsMax });
+
 function costOf(lengths: readonly number[], plan: readonly (readonly number[])[], cost: RunCost): number {
   return plan.reduce((sum, batch) => {
     const longest = Math.max(...batch.map((index) => lengths[index] ?? 0));
@@ -15,11 +17,11 @@ function costOf(lengths: readonly number[], plan: readonly (readonly number[])[]
 }
 
 test('cuts nothing from nothing', () => {
-  assert.equal(planMicroBatches([], 8), []);
+  assert.equal(planMicroBatches([], limit(8)), []);
 });
 
 test('puts like lengths together, shortest first, ties in order', () => {
-  assert.equal(planMicroBatches([30, 5, 30, 6, 5], 2, { fixedMs: 0.05, perTokenMs: 0.1 }), [
+  assert.equal(planMicroBatches([30, 5, 30, 6, 5], limit(2), { fixedMs: 0.05, perTokenMs: 0.1 }), [
     [1, 4],
     [3],
     [0, 2],
@@ -28,15 +30,15 @@ test('puts like lengths together, shortest first, ties in order', () => {
 
 test('runs texts together where a run costs more than the padding, and apart where it costs less', () => {
   const lengths = [10, 12, 14, 40];
-  assert.equal(planMicroBatches(lengths, 16, { fixedMs: 100, perTokenMs: 0.1 }), [[0, 1, 2, 3]]);
-  assert.equal(planMicroBatches(lengths, 16, { fixedMs: 1, perTokenMs: 0.1 }), [[0, 1, 2], [3]]);
-  assert.equal(planMicroBatches(lengths, 16, { fixedMs: 0, perTokenMs: 0.1 }), [[0], [1], [2], [3]]);
+  assert.equal(planMicroBatches(lengths, limit(16), { fixedMs: 100, perTokenMs: 0.1 }), [[0, 1, 2, 3]]);
+  assert.equal(planMicroBatches(lengths, limit(16), { fixedMs: 1, perTokenMs: 0.1 }), [[0, 1, 2], [3]]);
+  assert.equal(planMicroBatches(lengths, limit(16), { fixedMs: 0, perTokenMs: 0.1 }), [[0], [1], [2], [3]]);
 });
 
 test('holds each sequence once, in order of length, and no more than allowed at once', () => {
   fc.assert(
     fc.property(lengthsOf, fc.integer({ min: 1, max: 32 }), (lengths, itemsMax) => {
-      const plan = planMicroBatches(lengths, itemsMax);
+      const plan = planMicroBatches(lengths, limit(itemsMax));
       const order = plan.flat();
       assert.equal(
         order.toSorted((a, b) => a - b),
@@ -52,13 +54,19 @@ test('holds each sequence once, in order of length, and no more than allowed at 
   );
 });
 
+test('keeps a run within its time, and gives a sequence that is too long for it a run of its own', () => {
+  const limits = { itemsMax: 16, msMax: 5 };
+  const plan = planMicroBatches([10, 10, 10, 10, 10, 60], limits, { fixedMs: 1, perTokenMs: 0.1 });
+  assert.equal(plan, [[0, 1, 2, 3], [4], [5]]);
+});
+
 test('costs no more than any other way to cut the sorted lengths', () => {
   const small = fc.array(fc.integer({ min: 2, max: 40 }), { minLength: 1, maxLength: 9 });
   const share = fc.double({ min: 0, max: 5, noNaN: true });
   fc.assert(
     fc.property(small, fc.integer({ min: 1, max: 9 }), share, (lengths, itemsMax, fixedMs) => {
       const cost = { fixedMs, perTokenMs: 0.1 };
-      const found = costOf(lengths, planMicroBatches(lengths, itemsMax, cost), cost);
+      const found = costOf(lengths, planMicroBatches(lengths, limit(itemsMax), cost), cost);
       const order = [...lengths.keys()].sort((a, b) => (lengths[a] ?? 0) - (lengths[b] ?? 0));
       for (const plan of everyCut(order)) {
         if (plan.some((batch) => batch.length > itemsMax)) continue;

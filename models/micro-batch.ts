@@ -7,6 +7,12 @@ export interface RunCost {
   readonly perTokenMs: number;
 }
 
+export interface MicroBatchLimits {
+  readonly itemsMax: number;
+  /** What a run of several sequences may take, in milliseconds: another pool may be waiting for its end. */
+  readonly msMax?: number | undefined;
+}
+
 /** INT8 MiniLM on one AVX512-VNNI core, as measured; what a model really costs is learned while it runs. */
 export const usualRunCost: RunCost = { fixedMs: 1, perTokenMs: 0.1 };
 
@@ -18,7 +24,7 @@ export const usualRunCost: RunCost = { fixedMs: 1, perTokenMs: 0.1 };
  */
 export function planMicroBatches(
   lengths: readonly number[],
-  itemsMax: number,
+  limits: MicroBatchLimits,
   cost: RunCost = usualRunCost,
 ): number[][] {
   const order = lengths
@@ -26,21 +32,24 @@ export function planMicroBatches(
     .sort((a, b) => (lengths[a] ?? 0) - (lengths[b] ?? 0) || a - b);
   const starts = cutSorted(
     Float64Array.from(order, (index) => lengths[index] ?? 0),
-    itemsMax,
+    limits,
     cost,
   );
   return starts.map((start, batch) => order.slice(start, starts[batch + 1] ?? order.length));
 }
 
 /** Where each micro-batch starts in `sorted`, whose last length is what a micro-batch pads to. */
-function cutSorted(sorted: Float64Array, itemsMax: number, cost: RunCost): number[] {
+function cutSorted(sorted: Float64Array, limits: MicroBatchLimits, cost: RunCost): number[] {
+  const { itemsMax, msMax = Number.POSITIVE_INFINITY } = limits;
   const least = new Float64Array(sorted.length + 1);
   const from = new Int32Array(sorted.length + 1);
   for (let end = 1; end <= sorted.length; end++) {
     const longest = sorted[end - 1] ?? 0;
     least[end] = Number.POSITIVE_INFINITY;
     for (let start = end - 1; start >= Math.max(0, end - itemsMax); start--) {
-      const total = (least[start] ?? 0) + cost.fixedMs + cost.perTokenMs * longest * (end - start);
+      const runMs = cost.fixedMs + cost.perTokenMs * longest * (end - start);
+      if (runMs > msMax && end - start > 1) break;
+      const total = (least[start] ?? 0) + runMs;
       if (total >= (least[end] ?? 0)) continue;
       least[end] = total;
       from[end] = start;

@@ -45,7 +45,7 @@ async function analyse(
   const rows: Awaited<ReturnType<typeof session.run>> = [];
   for (const batch of planMicroBatches(
     item.sequences.map(({ length }) => length),
-    8,
+    { itemsMax: 8 },
   )) {
     const answers = await session.run(
       batch.flatMap((index) => [item.sequences[index] ?? []]),

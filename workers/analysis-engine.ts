@@ -28,6 +28,8 @@ import { type CompletionWriter, untilAvailable } from './completion-writer.ts';
 import { createDeadlineWatch } from './deadline-watch.ts';
 import { createModelPace } from './model-pace.ts';
 import { createPoolTuner } from './pool-tuner.ts';
+import { describeRun } from './run-record.ts';
+import { createPoolsInHand, type PoolInHand } from './pools-in-hand.ts';
 
 /** A dispatched job in this worker's hands; `done` settles its share of the dispatch. */
 interface Entry extends PoolEntry {
@@ -59,11 +61,8 @@ const paceAgeMsMax = 2000;
 /** A statement that stores results, with the way to it. */
 const storeMs = 50;
 
-/** The model counts as idle when this few items are ahead: about the time that claiming the next pool takes. */
-const idleItemsMax = 16;
-
-/** One pool in the model and one claimed behind it. */
-const poolsMax = 2;
+/** A run while a job of a better class may come at any moment: about what a single text takes. */
+const shortRunMs = 5;
 
 export function createAnalysisEngine(options: {
   readonly config: Config;
@@ -100,35 +99,30 @@ export function createAnalysisEngine(options: {
   });
   let entriesInHand = 0;
   const dispatchesInHand = priorities.map(() => 0);
-  let pools = 0;
-  let claiming = 0;
+  const inHand = createPoolsInHand();
   let draining = false;
-  let idleSinceMs: number | undefined = performance.now();
   let lastClaimMs = performance.now();
   let timer: NodeJS.Timeout | undefined;
 
   /** Sends pools on while there is room for them, and comes back when the next one falls due. */
   const pump = (): void => {
-    const idle = claiming === 0 && inference.pending() <= idleItemsMax;
-    idleSinceMs = idle ? (idleSinceMs ?? performance.now()) : undefined;
-    while (pools < poolsMax) {
-      const taken = batcher.take({ nowMs: performance.now(), idleSinceMs, draining });
-      if (taken === undefined) break;
-      idleSinceMs = undefined;
-      pools += 1;
-      void analyzePool(taken)
-        .catch((error: unknown) => abandonPool(taken, error))
+    const state = () => ({ nowMs: performance.now(), draining, inHand });
+    for (let taken = batcher.take(state()); taken !== undefined; taken = batcher.take(state())) {
+      const pool = inHand.take(taken.entries, taken.urgency);
+      const own = taken;
+      void analyzePool(own, pool)
+        .catch((error: unknown) => abandonPool(own, error))
         .finally(() => {
-          pools -= 1;
+          pool.leave();
           pump();
         });
     }
     clearTimeout(timer);
-    const dueAtMs = batcher.dueAtMs();
-    if (dueAtMs !== undefined && idle) timer = setTimeout(pump, Math.max(1, dueAtMs - performance.now()));
-    for (const [jobClass, inHand] of dispatchesInHand.entries()) {
+    const dueAtMs = batcher.dueAtMs(state());
+    if (dueAtMs !== undefined) timer = setTimeout(pump, Math.max(1, dueAtMs - performance.now()));
+    for (const [jobClass, dispatches] of dispatchesInHand.entries()) {
       const full = batcher.items(jobClass) >= config.POOL_ITEMS_MAX * (batcher.shared() ? 2 : 1);
-      options.onRoom(jobClass, full ? inHand : inHand + 64);
+      options.onRoom(jobClass, full ? dispatches : dispatches + 64);
     }
   };
 
@@ -143,14 +137,11 @@ export function createAnalysisEngine(options: {
     }
   };
 
-  const analyzePool = async (taken: TakenPool<Entry>): Promise<void> => {
-    claiming += 1;
+  const analyzePool = async (taken: TakenPool<Entry>, pool: PoolInHand): Promise<void> => {
     // A cancel is told as soon as the claim is committed, which may be before we hear of the claim ourselves.
     const letGo = new Set<string>();
     for (const { id } of taken.entries) if (!held.has(id)) drops.set(id, () => letGo.add(id));
-    const claims = await untilAvailable(() => claimPool(taken), log).finally(() => {
-      claiming -= 1;
-    });
+    const claims = await untilAvailable(() => claimPool(taken), log);
     lastClaimMs = performance.now();
     const waiting = new Map(taken.entries.map((entry) => [entry.id, entry]));
     const claimed = claims.flatMap((claim) => {
@@ -163,7 +154,7 @@ export function createAnalysisEngine(options: {
       if (!held.has(entry.id)) drops.delete(entry.id);
       entry.done();
     }
-    if (claimed.length > 0) await inferPool(taken, claimed, letGo);
+    if (claimed.length > 0) await inferPool(taken, pool, { claimed, letGo });
   };
 
   const claimPool = (taken: TakenPool<Entry>): Promise<Claim[]> =>
@@ -172,21 +163,26 @@ export function createAnalysisEngine(options: {
       worker: options.worker,
       leaseMs: config.LEASE_MS,
       attemptsMax: config.ATTEMPTS_MAX,
-      slackMs: slackMs(taken.entries.reduce((sum, { items }) => sum + items, 0)),
+      slackMs: slackMs(taken),
     });
 
-  /** About when the last of so many items claimed now will be stored: what is in the model goes first. */
-  const slackMs = (items: number): number => {
+  /** About when the last item of a pool that is claimed now will be stored: what is as urgent and in the model goes first. */
+  const slackMs = ({ entries, urgency }: TakenPool<Entry>): number => {
+    const items = entries.reduce((sum, entry) => sum + entry.items, 0);
     // After a pause only running it can tell how fast the model is now.
     const itemMs = pace.ageMs() < paceAgeMsMax ? (pace.itemMs() ?? 0) : 0;
-    return (inference.pending() + items) * itemMs + config.FLUSH_MS + storeMs;
+    return (inHand.itemsAhead(urgency) + items) * itemMs + config.FLUSH_MS + storeMs;
   };
 
   const inferPool = async (
     taken: TakenPool<Entry>,
-    claimed: readonly { claim: Claim; entry: Entry }[],
-    letGo: ReadonlySet<string>,
+    pool: PoolInHand,
+    jobsOf: {
+      readonly claimed: readonly { claim: Claim; entry: Entry }[];
+      readonly letGo: ReadonlySet<string>;
+    },
   ): Promise<void> => {
+    const { claimed, letGo } = jobsOf;
     const [first] = claimed;
     if (first === undefined) return;
     const { kind, modelVersion } = first.claim;
@@ -211,8 +207,11 @@ export function createAnalysisEngine(options: {
       microBatch: MicroBatch,
       stats: InferenceStats,
     ): void => {
-      countProgress(kind, results.filter(({ error }) => error?.code !== 'dropped').length, counted, stats);
+      const inferred = results.filter(({ error }) => error?.code !== 'dropped').length;
+      countProgress(kind, inferred, counted, stats);
       counted = stats;
+      pace.count(inferred);
+      pool.finished(results.length);
       for (const result of results) {
         const owner = owners[result.index];
         if (owner === undefined) continue;
@@ -223,7 +222,7 @@ export function createAnalysisEngine(options: {
             : { index: owner.index, error: result.error },
         );
         if (job.results.length === job.claim.texts.length) {
-          finish(job, { claimedAtMs, stats, microBatch, poolItems: owners.length, reason: taken.reason });
+          finish(job, { taken, claimedAtMs, stats, microBatch, poolItems: owners.length });
         }
       }
       pump();
@@ -231,13 +230,22 @@ export function createAnalysisEngine(options: {
     try {
       const items = owners.map(({ job, text }) => ({ text, options: job.claim.options }));
       const sentMs = performance.now();
-      const stats = await inference.predict({ kind, version: modelVersion, items, dropped, onResults });
+      if (inference.pending() === 0) pace.wake();
+      pool.claimed(items.length);
+      const stats = await inference.predict({
+        kind,
+        version: modelVersion,
+        items,
+        urgency: pool.urgency,
+        ...(inHand.expectsBetter(pool.urgency, sentMs) ? { microBatchMsMax: shortRunMs } : {}),
+        dropped,
+        onResults,
+      });
       metrics.inferenceSeconds.observe({ kind }, (stats.tokenizeMs + stats.inferenceMs) / 1000);
-      pace.count(sentMs, owners.length - dropped.size);
       const cost = { tokens: estimateTokens(claimed), ms: stats.tokenizeMs + stats.inferenceMs };
       // What of a pool was dropped cost nothing, so such a pool teaches nothing.
       if (dropped.size === 0) tuner.observe(taken.key, cost, inference.cost(kind, modelVersion));
-      if (batcher.items() === 0) writer.flush();
+      if (!batcher.holds(pool.urgency, inHand)) writer.flush(pool.urgency);
     } catch (error) {
       log.error({ err: error }, 'inference failed');
       await giveBack(jobs.filter((job) => job.results.length < job.claim.texts.length));
@@ -247,21 +255,20 @@ export function createAnalysisEngine(options: {
   const finish = (
     job: { claim: Claim; entry: Entry; results: ItemResult[] },
     run: {
+      taken: TakenPool<Entry>;
       claimedAtMs: number;
       stats: InferenceStats;
       microBatch: MicroBatch;
       poolItems: number;
-      reason: string;
     },
   ): void => {
     const { claim, entry, results } = job;
-    const { stats, microBatch } = run;
+    const { taken } = run;
     const isLate = deadlines.forget(claim.id) && results.some(({ error }) => error?.code === 'dropped');
     if (isLate) metrics.expired.inc();
-    // The pool's work so far is this job's inference; what its time in hand has beyond that, it waited.
-    const batchWaitMs = performance.now() - run.claimedAtMs - stats.tokenizeMs - stats.inferenceMs;
     metrics.queueWaitSeconds.observe({ kind: claim.kind }, claim.queueMs / 1000);
-    metrics.batchWaitSeconds.observe({ kind: claim.kind }, Math.max(0, batchWaitMs) / 1000);
+    const record = describeRun({ ...run, nowMs: performance.now(), reason: taken.reason });
+    metrics.batchWaitSeconds.observe({ kind: claim.kind }, record.timing.batch_wait / 1000);
     const completion = {
       ...claim,
       expired: isLate,
@@ -270,25 +277,17 @@ export function createAnalysisEngine(options: {
         claim.userId === null
           ? []
           : results.flatMap(({ index, output }) => stateFacts(claim.kind, index, output)),
-      timing: {
-        batch_wait: milliseconds(batchWaitMs),
-        tokenize: milliseconds(stats.tokenizeMs),
-        inference: milliseconds(stats.inferenceMs),
-      },
+      timing: record.timing,
       execution: {
         attempt: claim.attempt,
         worker: options.worker,
         device: inference.provider(claim.kind, claim.modelVersion),
-        pool_items: run.poolItems,
-        micro_batch_items: microBatch.items,
-        micro_batch_tokens: microBatch.paddedTokens,
-        padding_ratio: milliseconds(stats.paddedTokens / Math.max(1, stats.tokens)),
-        flush_reason: run.reason,
+        ...record.execution,
         cache: 'none',
       },
     };
     drops.delete(claim.id);
-    void writer.write(completion).then(() => {
+    void writer.write(completion, taken.urgency).then(() => {
       held.delete(claim.id);
       entry.done();
     });
@@ -333,6 +332,7 @@ export function createAnalysisEngine(options: {
         dispatchesInHand[dispatch.class] = (dispatchesInHand[dispatch.class] ?? 0) + change;
       };
       count(1);
+      inHand.saw(dispatch.class, nowMs);
       entriesInHand += dispatch.jobIds.length;
       const all = dispatch.jobIds.map(
         (id, index) =>
@@ -390,9 +390,4 @@ function countProgress(kind: string, items: number, before: InferenceStats, now:
   const padding = (stats: InferenceStats): number => stats.paddedTokens - stats.tokens;
   metrics.tokens.inc({ kind, type: 'real' }, now.tokens - before.tokens);
   metrics.tokens.inc({ kind, type: 'padding' }, padding(now) - padding(before));
-}
-
-/** Three digits and never below zero, as the timeline shows it. */
-function milliseconds(value: number): number {
-  return Math.max(0, Math.round(value * 1000) / 1000);
 }

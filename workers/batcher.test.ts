@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createBatcher, type TakenPool } from './batcher.ts';
+import type { TurnEntry } from './turns.ts';
 
 interface Job {
   readonly tenantId: string;
@@ -14,9 +15,15 @@ interface Job {
 }
 
 const limits = { itemsMax: 10, sharedItemsMax: 4, tokensMax: 100, waitMs: 5, classFloor: 0.125 };
-const busy = (nowMs: number) => ({ nowMs, idleSinceMs: undefined, draining: false });
-const idle = (nowMs: number, idleSinceMs = 0) => ({ nowMs, idleSinceMs, draining: false });
-const drain = (nowMs: number) => ({ nowMs, idleSinceMs: undefined, draining: true });
+const nothing = { urgencyOf: () => 0, hasRoom: () => true };
+const busyModel = { ...nothing, idleSinceMs: () => undefined };
+const busy = (nowMs: number) => ({ nowMs, draining: false, inHand: busyModel });
+const idle = (nowMs: number, idleSinceMs = 0) => ({
+  nowMs,
+  draining: false,
+  inHand: { ...nothing, idleSinceMs: () => idleSinceMs },
+});
+const drain = (nowMs: number) => ({ nowMs, draining: true, inHand: busyModel });
 const one = (id: number, items = 1, characters = 4): Job => ({
   tenantId: 'a',
   class: 1,
@@ -67,7 +74,7 @@ test('lets a job of another kind wait for the pools of those that came before it
 test('waits beside an idle model only as long as company is worth', () => {
   const batcher = createBatcher<Job>({ ...limits, tune: () => ({ tokensMax: 100, waitMs: 1 }) });
   batcher.add('k', one(1), 100);
-  assert.is(batcher.dueAtMs(), 101);
+  assert.is(batcher.dueAtMs(idle(0)), 101);
   assert.is(batcher.take(idle(101, 50))?.reason, 'timeout');
 });
 
@@ -80,10 +87,10 @@ test('sends what waits to a model that becomes idle', () => {
 test('waits a little for company beside an idle model', () => {
   const batcher = createBatcher<Job>(limits);
   batcher.add('k', one(1), 100);
-  assert.is(batcher.dueAtMs(), 105);
+  assert.is(batcher.dueAtMs(idle(0)), 105);
   assert.is(batcher.take(idle(104, 50)), undefined);
   assert.is(batcher.take(idle(105, 50))?.reason, 'timeout');
-  assert.is(batcher.dueAtMs(), undefined);
+  assert.is(batcher.dueAtMs(idle(0)), undefined);
 });
 
 test('lets everything go when the process stops', () => {
@@ -188,6 +195,55 @@ test('sorts the jobs of a tenant that shares, and those of a tenant alone not', 
   assert.equal(lengthsOf(batcher.take(drain(1))), [9, 8, 7, 10, 1, 1]);
 });
 
+/** A model that has a pool of tenant `many`, of the low class, to do. */
+const behindMany = (nowMs: number, roomFrom = 0) => ({
+  nowMs,
+  draining: false,
+  inHand: {
+    urgencyOf: ({ tenantId, class: jobClass }: TurnEntry) => 2 * jobClass + (tenantId === 'many' ? 1 : 0),
+    hasRoom: (urgency: number) => urgency <= roomFrom,
+    idleSinceMs: () => 0,
+  },
+});
+
+test('lets a few urgent jobs go alone, ahead of a backlog that has no room', () => {
+  const batcher = createBatcher<Job>(limits);
+  for (let id = 0; id < 40; id++) batcher.add('k', { ...of('many', id), class: 2 }, 0);
+  batcher.take(busy(0));
+  assert.is(batcher.take(behindMany(9, 3)), undefined);
+  for (const id of [100, 101]) batcher.add('k', of('many', id), 1);
+  const pool = batcher.take(behindMany(9, 3));
+  assert.equal([idsOf(pool), pool?.urgency], [[100, 101], 3]);
+  assert.is(batcher.take(behindMany(9, 3)), undefined);
+});
+
+test('lets the job of a tenant with nothing in hand go ahead of its class', () => {
+  const batcher = createBatcher<Job>(limits);
+  for (let id = 0; id < 40; id++) batcher.add('k', of('many', id), 0);
+  batcher.take(busy(0));
+  batcher.add('k', of('late', 100), 1);
+  const pool = batcher.take(behindMany(9, 2));
+  assert.equal([idsOf(pool), pool?.urgency], [[100], 2]);
+});
+
+test('makes no exception for many urgent jobs, which share as always', () => {
+  const batcher = createBatcher<Job>(limits);
+  for (let id = 0; id < 40; id++) batcher.add('k', { ...of('many', id), class: 2 }, 0);
+  batcher.take(busy(0));
+  for (let id = 100; id < 140; id++) batcher.add('k', { ...of('many', id), class: 0 }, 0);
+  const classes = batcher.take(behindMany(9, 9))?.entries.map((job) => job.class);
+  assert.equal(classes, [0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
+  assert.is(batcher.take(behindMany(9, 0)), undefined);
+});
+
+test('shares by items between a tenant of large jobs and one of small ones', () => {
+  const batcher = createBatcher<Job>(limits);
+  for (let id = 0; id < 3; id++) batcher.add('k', { ...of('large', id), items: 6 }, 0);
+  for (let id = 100; id < 120; id++) batcher.add('k', of('small', id), 1);
+  const pools = [1, 2, 3, 4].map(() => idsOf(batcher.take(busy(1))));
+  assert.equal(pools, [[0], [100, 101, 102, 103], [1], [104, 105, 106, 107]]);
+});
+
 const added = fc.record({
   key: fc.constantFrom('a', 'b', 'c'),
   tenantId: fc.constantFrom('a', 'b'),
@@ -235,7 +291,7 @@ test('gives each job exactly once, within the limits, whatever comes', () => {
       }
       while (keep(batcher.take(drain(nowMs)), true));
       assert.is(batcher.items(), 0);
-      assert.is(batcher.dueAtMs(), undefined);
+      assert.is(batcher.dueAtMs(idle(0)), undefined);
       for (const [line, ids] of given)
         assert.equal(
           taken.get(line)?.toSorted((a, b) => a - b),

@@ -1,6 +1,7 @@
 // Which jobs go to the model next, and when. Pure: the clock is an argument, and nothing here waits.
 
 import type { PoolLimits } from './pool-tuner.ts';
+import { type PoolsInHand, urgencyOfClass } from './pools-in-hand.ts';
 import { orderSweep, type Sweep } from './sweep.ts';
 import { compareRanks, createTurns, type TurnEntry, type Waiting } from './turns.ts';
 
@@ -19,13 +20,15 @@ export type FlushReason = 'full' | 'tokens' | 'goal' | 'idle' | 'timeout' | 'tur
 
 export interface TakeState {
   readonly nowMs: number;
-  readonly idleSinceMs: number | undefined;
   readonly draining: boolean;
+  readonly inHand: Pick<PoolsInHand, 'urgencyOf' | 'hasRoom' | 'idleSinceMs'>;
 }
 
 export interface TakenPool<Entry extends PoolEntry> {
   readonly key: string;
-  readonly entries: Entry[];
+  readonly entries: readonly Entry[];
+  /** As `PoolsInHand` tells it. */
+  readonly urgency: number;
   readonly reason: FlushReason;
 }
 
@@ -46,18 +49,20 @@ export interface Batcher<Entry extends PoolEntry> {
   /** @param key jobs of one key (kind and model version) share a pool. */
   readonly add: (key: string, entry: Entry, nowMs: number) => void;
   /**
-   * The next pool, if its time has come. Tenants take turns, one job each, and so do kinds: the one with the tenant
-   * whose turn was longest ago, then the one with the class that is behind its share, then the one that waited longest.
-   * While several tenants wait a pool is small, and a tenant's jobs of one class go by length within a large pool's
-   * worth of them (sweep.ts); else they go in their order.
+   * The next pool, if there is room for it and its time has come. Tenants take turns, one job each, and so do kinds: the
+   * one with the tenant whose turn was longest ago, then the one with the class that is behind its share, then the one
+   * that waited longest. While several tenants wait a pool is small, and a tenant's jobs of one class go by length within
+   * a large pool's worth of them (sweep.ts); else they go in their order.
+   * A few jobs that are more urgent than the others go alone, so that they need not wait for these in the model.
    * While the model is busy a pool grows until it is full; when the model is about to be idle, what is there goes.
-   * @param state.idleSinceMs since when the model has had next to nothing to do; undefined while it is busy
    */
   readonly take: (state: TakeState) => TakenPool<Entry> | undefined;
   /** When `take` could give a pool to an idle model without a further `add`, in the clock of `add`. */
-  readonly dueAtMs: () => number | undefined;
+  readonly dueAtMs: (state: TakeState) => number | undefined;
   /** Items that wait here; of one class, or of all. */
   readonly items: (jobClass?: number) => number;
+  /** Whether something waits here that is as urgent. */
+  readonly holds: (urgency: number, inHand: Pick<PoolsInHand, 'urgencyOf'>) => boolean;
   /** Whether several tenants wait here. */
   readonly shared: () => boolean;
 }
@@ -99,6 +104,34 @@ export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions):
     return lines;
   };
 
+  /** What would go next, whether or not its time has come. */
+  const planNext = ({ inHand }: TakeState): Plan<Entry> | undefined => {
+    const queue = next();
+    if (queue === undefined) return undefined;
+    const { key, waiting } = queue;
+    const shared = turns.tenants() > 1;
+    const divided = shared || turns.classes() > 1;
+    const lines = shared ? sweep(key, waiting) : waiting;
+    if (!shared) sweeps.clear();
+    const ordered = divided ? turns.order(lines) : lines;
+    const ahead = urgentOnes(ordered, inHand, options.sharedItemsMax);
+    const itemsMax = shared ? Math.min(options.itemsMax, options.sharedItemsMax) : options.itemsMax;
+    const { tokensMax, waitMs } = limitsOf(key);
+    const { entries, limit } = cutPool(ahead?.entries ?? ordered, { itemsMax, tokensMax });
+    const best = Math.min(...entries.map(({ entry }) => entry.class));
+    return {
+      key,
+      waiting,
+      entries,
+      limit: limit === 'tokens' && tokensMax < options.tokensMax ? 'goal' : limit,
+      urgency: ahead?.urgency ?? urgencyOfClass(best),
+      oldestMs:
+        ahead?.entries.reduce((min, { sinceMs }) => Math.min(min, sinceMs), Infinity) ?? queue.oldestMs,
+      waitMs,
+      turn: divided && queues.size > 1,
+    };
+  };
+
   return {
     add: (key, entry, nowMs) => {
       const queue = queues.get(key) ?? [];
@@ -108,42 +141,35 @@ export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions):
       count(entry, 1);
     },
     take: (state) => {
-      const queue = next();
-      if (queue === undefined) return undefined;
-      const { key, waiting, oldestMs } = queue;
-      const shared = turns.tenants() > 1;
-      const divided = shared || turns.classes() > 1;
-      const lines = shared ? sweep(key, waiting) : waiting;
-      const ordered = divided ? turns.order(lines) : lines;
-      if (!shared) sweeps.clear();
-      const itemsMax = shared ? Math.min(options.itemsMax, options.sharedItemsMax) : options.itemsMax;
-      const { tokensMax, waitMs } = limitsOf(key);
-      const cut = cutPool(ordered, { itemsMax, tokensMax });
-      const tuned = cut.limit === 'tokens' && tokensMax < options.tokensMax;
-      const turn = divided && queues.size > 1;
-      const due = flushReason(cut, state, { oldestMs, waitMs, turn });
-      if (due === undefined) return undefined;
-      const reason = tuned ? 'goal' : due;
-      const taken = new Set(ordered.slice(0, cut.entries));
-      const left = waiting.filter((one) => !taken.has(one));
+      const plan = planNext(state);
+      if (plan === undefined || !state.inHand.hasRoom(plan.urgency)) return undefined;
+      const { key, entries, urgency } = plan;
+      const reason = flushReason(plan, state);
+      if (reason === undefined) return undefined;
+      const taken = new Set(entries);
+      const left = plan.waiting.filter((one) => !taken.has(one));
       if (left.length > 0) queues.set(key, left);
       else {
         queues.delete(key);
         sweeps.delete(key);
       }
-      const entries = [...taken].map(({ entry }) => entry);
-      turns.leave(entries);
-      for (const entry of entries) count(entry, -1);
-      return { key, entries, reason };
+      const leaving = entries.map(({ entry }) => entry);
+      turns.leave(leaving);
+      for (const entry of leaving) count(entry, -1);
+      return { key, entries: leaving, urgency, reason };
     },
-    dueAtMs: () => {
-      const queue = next();
-      return queue && queue.oldestMs + limitsOf(queue.key).waitMs;
+    dueAtMs: (state) => {
+      const plan = planNext(state);
+      if (plan === undefined || !state.inHand.hasRoom(plan.urgency)) return undefined;
+      const isIdle = state.inHand.idleSinceMs(plan.urgency, state.nowMs) !== undefined;
+      return isIdle ? plan.oldestMs + plan.waitMs : undefined;
     },
     items: (jobClass) =>
       jobClass === undefined
         ? [...items.values()].reduce((sum, some) => sum + some, 0)
         : (items.get(jobClass) ?? 0),
+    holds: (urgency, { urgencyOf }) =>
+      [...queues.values()].some((waiting) => waiting.some(({ entry }) => urgencyOf(entry) <= urgency)),
     shared: () => turns.tenants() > 1,
   };
 }
@@ -168,38 +194,75 @@ interface Queue<Entry> {
   readonly oldestMs: number;
 }
 
-interface Cut {
-  readonly entries: number;
-  readonly items: number;
+interface Plan<Entry> {
+  readonly key: string;
+  readonly waiting: readonly Waiting<Entry>[];
+  readonly entries: readonly Waiting<Entry>[];
+  readonly limit: 'full' | 'tokens' | 'goal' | undefined;
+  readonly urgency: number;
+  readonly oldestMs: number;
+  readonly waitMs: number;
+  readonly turn: boolean;
+}
+
+/**
+ * The first of `ordered`, as long as they are as urgent as the very first and nobody behind them is; undefined if they
+ * are more than `itemsMax` items, which are no few jobs but a flood that has to share.
+ */
+function urgentOnes<Entry extends PoolEntry>(
+  ordered: readonly Waiting<Entry>[],
+  { urgencyOf }: Pick<PoolsInHand, 'urgencyOf'>,
+  itemsMax: number,
+): { readonly entries: readonly Waiting<Entry>[]; readonly urgency: number } | undefined {
+  const urgencies = ordered.map(({ entry }) => urgencyOf(entry));
+  const [urgency = 0] = urgencies;
+  const others = urgencies.findIndex((one) => one !== urgency);
+  const entries = others === -1 ? ordered : ordered.slice(0, others);
+  const isAhead = urgencies.slice(entries.length).every((one) => one > urgency);
+  const items = entries.reduce((sum, { entry }) => sum + entry.items, 0);
+  return isAhead && items <= itemsMax ? { entries, urgency } : undefined;
+}
+
+interface Cut<Entry> {
+  readonly entries: readonly Waiting<Entry>[];
   readonly limit: 'full' | 'tokens' | undefined;
 }
 
-/** The longest run of waiting jobs that keeps within the limits, but always one: a job is never split. */
-function cutPool(
-  queue: readonly Waiting<PoolEntry>[],
+/**
+ * As many of the waiting jobs, in their order, as keep within the limits, but always one: a job is never split. Where a
+ * tenant's job is too large for what is left of the pool, the jobs of others behind it may still fit.
+ */
+function cutPool<Entry extends PoolEntry>(
+  queue: readonly Waiting<Entry>[],
   { itemsMax, tokensMax }: Pick<BatcherOptions, 'itemsMax' | 'tokensMax'>,
-): Cut {
+): Cut<Entry> {
+  const entries: Waiting<Entry>[] = [];
+  const stopped = new Set<string>();
+  let limit: Cut<Entry>['limit'];
   let items = 0;
   let tokens = 0;
-  for (const [index, { entry }] of queue.entries()) {
-    const tokensAfter = tokens + entry.characters / charactersPerToken;
-    if (index > 0 && items + entry.items > itemsMax) return { entries: index, items, limit: 'full' };
-    if (index > 0 && tokensAfter > tokensMax) return { entries: index, items, limit: 'tokens' };
-    items += entry.items;
-    tokens = tokensAfter;
+  for (const one of queue) {
+    const { tenantId, items: own, characters } = one.entry;
+    if (items >= itemsMax || tokens >= tokensMax) break;
+    if (stopped.has(tenantId)) continue;
+    const fits = items + own <= itemsMax;
+    if (entries.length > 0 && !(fits && tokens + characters / charactersPerToken <= tokensMax)) {
+      stopped.add(tenantId);
+      limit ??= fits ? 'tokens' : 'full';
+      continue;
+    }
+    entries.push(one);
+    items += own;
+    tokens += characters / charactersPerToken;
   }
-  const limit = items >= itemsMax ? 'full' : tokens >= tokensMax ? 'tokens' : undefined;
-  return { entries: queue.length, items, limit };
+  return { entries, limit: items >= itemsMax ? 'full' : tokens >= tokensMax ? 'tokens' : limit };
 }
 
-function flushReason(
-  cut: Cut,
-  state: TakeState,
-  queue: { readonly oldestMs: number; readonly waitMs: number; readonly turn: boolean },
-): FlushReason | undefined {
-  if (cut.limit !== undefined) return cut.limit;
-  if (state.draining) return 'drain';
-  if (queue.turn) return 'turn';
-  if (state.idleSinceMs === undefined || state.nowMs - queue.oldestMs < queue.waitMs) return undefined;
-  return queue.oldestMs < state.idleSinceMs ? 'idle' : 'timeout';
+function flushReason(plan: Plan<PoolEntry>, { nowMs, draining, inHand }: TakeState): FlushReason | undefined {
+  if (plan.limit !== undefined) return plan.limit;
+  if (draining) return 'drain';
+  if (plan.turn) return 'turn';
+  const idleSinceMs = inHand.idleSinceMs(plan.urgency, nowMs);
+  if (idleSinceMs === undefined || nowMs - plan.oldestMs < plan.waitMs) return undefined;
+  return plan.oldestMs < idleSinceMs ? 'idle' : 'timeout';
 }

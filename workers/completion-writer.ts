@@ -1,5 +1,5 @@
 // Writes finished jobs to the ledger, many in one statement: what finished in the last few milliseconds goes
-// together, and while one group is being written the next one gathers.
+// together, and while one group is being written the next one gathers. What is urgent does not wait for the rest.
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { isUnavailable, type Pool } from '../db/client.ts';
@@ -9,14 +9,21 @@ import { metrics } from '../shared/metrics.ts';
 
 export interface CompletionWriter {
   /** Resolves when the job's end is committed, or found to be another attempt's. */
-  readonly write: (completion: Completion) => Promise<void>;
-  /** Writes what has gathered without waiting for more. */
-  readonly flush: () => void;
+  readonly write: (completion: Completion, urgency: number) => Promise<void>;
+  /** Writes what has gathered of this urgency without waiting for more. */
+  readonly flush: (urgency: number) => void;
 }
 
 interface Pending {
   readonly completion: Completion;
   readonly settle: () => void;
+}
+
+/** What gathers until it is written; each urgency has its own. */
+interface Line {
+  gathered: Pending[];
+  writing: boolean;
+  timer?: NodeJS.Timeout | undefined;
 }
 
 /** @param options.flushMs how long a finished job waits for company, in milliseconds. */
@@ -28,19 +35,22 @@ export function createCompletionWriter(options: {
   readonly attemptsMax: number;
 }): CompletionWriter {
   const { pool, log } = options;
-  let gathered: Pending[] = [];
-  let writing = false;
-  let timer: NodeJS.Timeout | undefined;
+  const lines = new Map<number, Line>();
+  const lineOf = (urgency: number): Line => {
+    const line = lines.get(urgency) ?? { gathered: [], writing: false };
+    lines.set(urgency, line);
+    return line;
+  };
 
-  const flush = (): void => {
-    clearTimeout(timer);
-    timer = undefined;
-    if (writing || gathered.length === 0) return;
-    const group = gathered.splice(0, options.groupMax);
-    writing = true;
+  const flush = (line: Line): void => {
+    clearTimeout(line.timer);
+    line.timer = undefined;
+    if (line.writing || line.gathered.length === 0) return;
+    const group = line.gathered.splice(0, options.groupMax);
+    line.writing = true;
     void writeGroup(group).finally(() => {
-      writing = false;
-      if (gathered.length > 0) flush();
+      line.writing = false;
+      if (line.gathered.length > 0) flush(line);
     });
   };
 
@@ -85,13 +95,14 @@ export function createCompletionWriter(options: {
   };
 
   return {
-    write: (completion) =>
+    write: (completion, urgency) =>
       new Promise((resolve) => {
-        gathered.push({ completion, settle: resolve });
-        if (gathered.length >= options.groupMax) flush();
-        else timer ??= setTimeout(flush, options.flushMs);
+        const line = lineOf(urgency);
+        line.gathered.push({ completion, settle: resolve });
+        if (line.gathered.length >= options.groupMax) flush(line);
+        else line.timer ??= setTimeout(() => flush(line), options.flushMs);
       }),
-    flush,
+    flush: (urgency) => flush(lineOf(urgency)),
   };
 }
 

@@ -29,8 +29,8 @@ export interface Turns {
   /** The rank of the one among the waiting that goes first. */
   readonly rank: (waiting: readonly Waiting<TurnEntry>[]) => Rank;
   /**
-   * One job of each tenant after another, whose turn was longest ago first. A tenant's jobs of one class keep their
-   * order, and its classes get their shares.
+   * Item by item: the jobs of each tenant beside as many items of every other, whose turn was longest ago first. A
+   * tenant's jobs of one class keep their order, and its classes get their shares.
    */
   readonly order: <Entry extends TurnEntry>(waiting: readonly Waiting<Entry>[]) => Waiting<Entry>[];
 }
@@ -108,10 +108,14 @@ export function createTurns(options: { readonly classFloor: number; readonly cre
         .flatMap((id) => {
           const line = waiting.filter(({ entry }) => entry.tenantId === id);
           const { lastTurn, jobs, passes } = tenantOf(id);
-          const shared = shareClasses(line, { passes, shares: sharesOf(jobs, floor) });
-          return shared.map((one, round) => ({ one, round, lastTurn }));
+          let itemsBefore = 0;
+          return shareClasses(line, { passes, shares: sharesOf(jobs, floor) }).map((one) => {
+            const place = { one, itemsBefore, lastTurn };
+            itemsBefore += one.entry.items;
+            return place;
+          });
         })
-        .sort((a, b) => a.round - b.round || a.lastTurn - b.lastTurn)
+        .sort((a, b) => a.itemsBefore - b.itemsBefore || a.lastTurn - b.lastTurn)
         .map(({ one }) => one);
     },
   };
