@@ -19,6 +19,9 @@ interface Pending {
   readonly settle: () => void;
 }
 
+/** So many jobs do not wait for more: their clients are answered one after another, and the last of many would be late. */
+const enoughJobs = 64;
+
 /** What gathers until it is written; each urgency has its own. */
 interface Line {
   gathered: Pending[];
@@ -99,7 +102,7 @@ export function createCompletionWriter(options: {
       new Promise((resolve) => {
         const line = lineOf(urgency);
         line.gathered.push({ completion, settle: resolve });
-        if (line.gathered.length >= options.groupMax) flush(line);
+        if (line.gathered.length >= Math.min(enoughJobs, options.groupMax)) flush(line);
         else line.timer ??= setTimeout(() => flush(line), options.flushMs);
       }),
     flush: (urgency) => flush(lineOf(urgency)),
