@@ -12,7 +12,7 @@ import {
   judgeUrl,
   type TargetPolicy,
 } from './public-address.ts';
-import { privateHosts } from './private-hosts.ts';
+import { privateHosts, reboundAddresses } from './private-hosts.ts';
 
 const policy: TargetPolicy = { ports: [443, 8443], allowLoopback: false };
 const development: TargetPolicy = { ...policy, allowLoopback: true };
@@ -105,7 +105,7 @@ test('connects to no private address, whatever a name says the second time', asy
   await new Promise<void>((resolve) => canary.listen(0, '127.0.0.1', resolve));
   const address = canary.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
-  for (const second of ['127.0.0.1', '127.0.0.2', '::1', '::ffff:127.0.0.1', '0.0.0.0']) {
+  for (const second of reboundAddresses) {
     const find = resolver(['8.8.8.8'], [second]);
     const url = new URL(`https://rebound.example:${port}/`);
     const open = { ...policy, ports: [port] };
