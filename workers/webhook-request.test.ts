@@ -9,7 +9,7 @@ import { privateHosts } from '../shared/private-hosts.ts';
 import { createGuardedLookup, type TargetPolicy } from '../shared/public-address.ts';
 import { type Answer, createConnections, sendAttempt } from './webhook-request.ts';
 
-const open: TargetPolicy = { ports: [443], allowLoopback: true };
+const open: TargetPolicy = { ports: [443], allowLoopback: true, production: false };
 const receivers = createFaultyReceivers();
 test.after(() => receivers.close());
 
@@ -157,7 +157,7 @@ test('keeps a connection for the next message, and tries a stale one once more',
 
 test('reaches a canary by no spelling of a private address', async () => {
   const { port, reached } = await receivers.canary();
-  const policy: TargetPolicy = { ports: [port], allowLoopback: false };
+  const policy: TargetPolicy = { ports: [port], allowLoopback: false, production: true };
   for (const host of privateHosts) {
     for (const scheme of ['http', 'https']) {
       const answer = await attempt(`${scheme}://${host}:${port}/`, policy);
