@@ -1,8 +1,11 @@
 -- Messages about batches: made by the statement that moves a batch, through the trigger on its events, as those about
 -- jobs are (0007).
 
+-- The last event of progress that was made a message.
+ALTER TABLE batches ADD COLUMN progress_told_at timestamptz;
+--> statement-breakpoint
 -- Progress is an event twice a second, which is for streams; a message of it is made once in ten seconds. Of a batch
--- that is to be erased there is nothing more to tell.
+-- that is to be erased there is nothing more to tell. Whoever writes an event of a batch holds its row.
 CREATE FUNCTION record_batch_deliveries() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -14,13 +17,20 @@ BEGIN
   ) THEN
     RETURN NULL;
   END IF;
-  SELECT array_agg(ROW(e.tenant_id, 'batch', e.batch_id, e.type, e.sequence, e.at,
-    e.data || jsonb_build_object('status', b.status))::webhook_event) INTO events
-  FROM new_events e
-    JOIN batches b ON b.tenant_id = e.tenant_id AND b.id = e.batch_id AND b.erase_requested_at IS NULL
-  WHERE e.type = 'batch.ended' OR (e.type = 'batch.progress' AND NOT EXISTS (
-    SELECT FROM deliveries d WHERE d.tenant_id = e.tenant_id AND d.subject_id = e.batch_id
-      AND d.type = 'batch.progress' AND d.at > e.at - interval '10 seconds'));
+  WITH told AS (
+    UPDATE batches b SET progress_told_at = e.at FROM new_events e
+    WHERE e.type = 'batch.progress' AND b.tenant_id = e.tenant_id AND b.id = e.batch_id AND b.erase_requested_at IS NULL
+      AND (b.progress_told_at IS NULL OR b.progress_told_at <= e.at - interval '10 seconds')
+    RETURNING e.*, b.status
+  ), wanted AS (
+    SELECT * FROM told UNION ALL
+    SELECT e.*, b.status FROM new_events e
+      JOIN batches b ON b.tenant_id = e.tenant_id AND b.id = e.batch_id AND b.erase_requested_at IS NULL
+    WHERE e.type = 'batch.ended'
+  )
+  SELECT array_agg(ROW(tenant_id, 'batch', batch_id, type, sequence, at,
+    data || jsonb_build_object('status', status))::webhook_event) INTO events
+  FROM wanted;
   PERFORM insert_deliveries(events);
   RETURN NULL;
 END
