@@ -2,7 +2,11 @@
 // real sockets and on a clock that is turned, and what the ledger's log says is held against what is documented.
 
 import { Webhook } from 'standardwebhooks';
-import { createFaultyReceivers } from '../shared/faulty-receivers.ts';
+import {
+  createFaultyReceivers,
+  type FaultyReceiver,
+  type FaultyReceivers as Receivers,
+} from '../shared/faulty-receivers.ts';
 import { type AttemptOutcome, deliveryIds, scheduleMs } from '../shared/webhook.ts';
 import type { DeliveryState, WebhookRig } from '../workers/webhook-rig.ts';
 import { round } from './report.ts';
@@ -56,7 +60,10 @@ export async function proveFaults(rig: WebhookRig): Promise<FaultProof> {
     const canary = await receivers.canary();
     const flooding = await receivers.flooding();
     const signed = await proveSignatures(rig, receivers);
-    const faults = await startFaults(receivers, { canaryPort: canary.port, flooding });
+    const faults = [
+      ...(await startAnswers(receivers, { canaryPort: canary.port, flooding })),
+      ...(await startSilences(receivers)),
+    ];
     const runs: FaultRun[] = [];
     for (const fault of faults) runs.push(await runFault(rig, fault));
     const redirects = [301, 302, 303, 307, 308];
@@ -79,8 +86,6 @@ export async function proveFaults(rig: WebhookRig): Promise<FaultProof> {
   }
 }
 
-type Receivers = ReturnType<typeof createFaultyReceivers>;
-
 async function redirecting(receivers: Receivers, status: number, to: number) {
   const location = `http://127.0.0.1:${to}/`;
   const { port, ids } = await receivers.answering(
@@ -89,27 +94,27 @@ async function redirecting(receivers: Receivers, status: number, to: number) {
   return { url: `http://127.0.0.1:${port}/`, ids };
 }
 
-async function startFaults(
+/** What comes of a message that fails to the end of its schedule, and of one that has a single attempt. */
+const always = (outcome: AttemptOutcome) => ({
+  outcomes: scheduleMs.map(() => outcome),
+  waits: jitter,
+  ends: 'failed, exhausted',
+});
+const once = (outcome: AttemptOutcome, ends: string) => ({
+  outcomes: [outcome],
+  waits: jitter.slice(0, 1),
+  ends,
+});
+const http = ({ port, ids }: Pick<FaultyReceiver, 'port' | 'ids'>) => ({
+  url: `http://127.0.0.1:${port}/`,
+  ids,
+});
+
+/** Receivers that answer what no sender likes. */
+async function startAnswers(
   receivers: Receivers,
-  {
-    canaryPort,
-    flooding,
-  }: { readonly canaryPort: number; readonly flooding: { port: number; ids: readonly string[] } },
+  { canaryPort, flooding }: { readonly canaryPort: number; readonly flooding: FaultyReceiver },
 ): Promise<Fault[]> {
-  const always = (outcome: AttemptOutcome) => ({
-    outcomes: scheduleMs.map(() => outcome),
-    waits: jitter,
-    ends: 'failed, exhausted',
-  });
-  const once = (outcome: AttemptOutcome, ends: string) => ({
-    outcomes: [outcome],
-    waits: jitter.slice(0, 1),
-    ends,
-  });
-  const http = ({ port, ids }: { port: number; ids: readonly string[] }) => ({
-    url: `http://127.0.0.1:${port}/`,
-    ids,
-  });
   const asks = ['120', '10000'];
   const busy = await receivers.answering((_, response) => {
     const seconds = asks.shift();
@@ -121,8 +126,6 @@ async function startFaults(
   });
   const failing = await receivers.answering((_, response) => void response.writeHead(500).end());
   const gone = await receivers.answering((_, response) => void response.writeHead(410).end());
-  const plain = await receivers.answering((_, response) => void response.end());
-  const silent = await receivers.silent();
   return [
     { name: '500', ...http(failing), ...always('http_error') },
     {
@@ -140,9 +143,19 @@ async function startFaults(
     { name: '410', ...http(gone), ...once('gone', 'failed, gone') },
     { name: 'slow drip', ...http(await receivers.dripping()), ...always('timed_out') },
     { name: '100 MB body', ...http(flooding), ...once('succeeded', 'succeeded') },
+  ];
+}
+
+/** Receivers of which no answer comes. */
+async function startSilences(receivers: Receivers): Promise<Fault[]> {
+  const plain = await receivers.answering((_, response) => void response.end());
+  const selfSigned = await receivers.selfSigned();
+  const silent = await receivers.silent();
+  const closed = await receivers.closed();
+  return [
     {
       name: 'bad TLS: signed by nobody',
-      url: `https://localhost:${(await receivers.selfSigned()).port}/`,
+      url: `https://localhost:${selfSigned.port}/`,
       ...always('tls_failed'),
     },
     { name: 'bad TLS: none', url: `https://127.0.0.1:${plain.port}/`, ...always('tls_failed') },
@@ -153,11 +166,7 @@ async function startFaults(
     },
     { name: 'half-open: request, then nothing', ...http(silent), ...always('timed_out') },
     { name: 'reset', ...http(await receivers.resetting()), ...always('connection_reset') },
-    {
-      name: 'nobody listens',
-      url: `http://127.0.0.1:${await receivers.closed()}/`,
-      ...always('connection_refused'),
-    },
+    { name: 'nobody listens', url: `http://127.0.0.1:${closed}/`, ...always('connection_refused') },
   ];
 }
 

@@ -36,51 +36,7 @@ export interface FaultyReceivers {
 }
 
 export function createFaultyReceivers(): FaultyReceivers {
-  const servers = new Set<Server>();
-  const sockets = new Set<Socket>();
-
-  const listen = async (server: Server, host = '127.0.0.1', port = 0): Promise<number> => {
-    servers.add(server);
-    server.on('connection', (socket: Socket) => {
-      sockets.add(socket);
-      socket.on('error', () => undefined).on('close', () => sockets.delete(socket));
-    });
-    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve));
-    const address = server.address();
-    return typeof address === 'object' && address !== null ? address.port : 0;
-  };
-
-  const count = (...counted: readonly Server[]): (() => number) => {
-    let connections = 0;
-    for (const server of counted) server.on('connection', () => (connections += 1));
-    return () => connections;
-  };
-
-  const answering = async (listener: RequestListener): Promise<FaultyReceiver> => {
-    const ids: string[] = [];
-    const server = createHttpServer((request, response) => {
-      const id = request.headers['webhook-id'];
-      if (typeof id === 'string') ids.push(id);
-      listener(request, response);
-    });
-    const reached = count(server);
-    return { port: await listen(server), ids, reached };
-  };
-
-  /** @param take what to do with a connection, and with the first bytes that came by it */
-  const raw = async (take: (socket: Socket) => void, host?: string, port?: number) => {
-    const ids: string[] = [];
-    const server = createServer((socket) => {
-      socket.once('data', (head: Buffer) => {
-        const id = /^webhook-id: (\S+)/im.exec(head.toString('latin1'))?.[1];
-        if (id !== undefined) ids.push(id);
-      });
-      take(socket);
-    });
-    const reached = count(server);
-    return { port: await listen(server, host, port), ids, reached };
-  };
-
+  const { listen, answering, raw, close } = createListeners();
   return {
     answering,
     dripping: () =>
@@ -126,11 +82,62 @@ export function createFaultyReceivers(): FaultyReceivers {
       return { ...first, reached: () => first.reached() + (second?.reached() ?? 0) };
     },
     listen,
-    close: () => {
-      for (const socket of sockets) socket.destroy();
-      for (const server of servers) server.close();
-    },
+    close,
   };
+}
+
+/** Servers and their connections, which are ended together; and the two kinds of receiver that all others are. */
+function createListeners() {
+  const servers = new Set<Server>();
+  const sockets = new Set<Socket>();
+
+  const listen = async (server: Server, host = '127.0.0.1', port = 0): Promise<number> => {
+    servers.add(server);
+    server.on('connection', (socket: Socket) => {
+      sockets.add(socket);
+      socket.on('error', () => undefined).on('close', () => sockets.delete(socket));
+    });
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve));
+    const address = server.address();
+    return typeof address === 'object' && address !== null ? address.port : 0;
+  };
+
+  const answering = async (listener: RequestListener): Promise<FaultyReceiver> => {
+    const ids: string[] = [];
+    const server = createHttpServer((request, response) => {
+      const id = request.headers['webhook-id'];
+      if (typeof id === 'string') ids.push(id);
+      listener(request, response);
+    });
+    const reached = count(server);
+    return { port: await listen(server), ids, reached };
+  };
+
+  /** @param take what to do with a connection, and with the first bytes that came by it */
+  const raw = async (take: (socket: Socket) => void, host?: string, port?: number) => {
+    const ids: string[] = [];
+    const server = createServer((socket) => {
+      socket.once('data', (head: Buffer) => {
+        const id = /^webhook-id: (\S+)/im.exec(head.toString('latin1'))?.[1];
+        if (id !== undefined) ids.push(id);
+      });
+      take(socket);
+    });
+    const reached = count(server);
+    return { port: await listen(server, host, port), ids, reached };
+  };
+
+  const close = (): void => {
+    for (const socket of sockets) socket.destroy();
+    for (const server of servers) server.close();
+  };
+  return { listen, answering, raw, close };
+}
+
+function count(server: Server): () => number {
+  let connections = 0;
+  server.on('connection', () => (connections += 1));
+  return () => connections;
 }
 
 /** For localhost, signed by nobody. */
