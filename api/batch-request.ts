@@ -16,6 +16,7 @@ import { limits, priorities, uuidTime } from '../shared/job.ts';
 import { boundedText, metadata, moment } from '../shared/text-schema.ts';
 import { fingerprint } from './fingerprint.ts';
 import { invalidRequest, validate } from './validate.ts';
+import { batchWebhookSchema, toWebhookRequest } from './webhook-request.ts';
 
 const fileId = z
   .string()
@@ -51,6 +52,11 @@ export const batchRequestSchema = z
       .min(60)
       .max(limits.retentionSecondsMax)
       .default(limits.retentionSecondsDefault),
+    webhook: batchWebhookSchema
+      .optional()
+      .describe(
+        "Where this batch's events go, signed with the tenant's default secret (`GET /v1/webhook_secret`)",
+      ),
     items: z.array(z.unknown()).min(1).max(batchLimits.inlineItemsMax).optional().describe('The lines'),
     input_file_id: fileId.optional().describe('A file of lines, from `POST /v1/files`'),
   })
@@ -84,6 +90,10 @@ export const batchQuerySchema = z.strictObject({
     .prefault('{}')
     .describe('A JSON object; depends on the kind'),
   metadata: jsonObject.pipe(metadata).prefault('{}').describe('A JSON object of up to 16 strings'),
+  webhook: jsonObject
+    .pipe(batchWebhookSchema)
+    .optional()
+    .describe('A JSON object, `{url, events}`, as in a JSON body'),
   store_input: z
     .enum(['true', 'false'])
     .transform((value) => value === 'true')
@@ -144,6 +154,7 @@ export function toNewBatch(
     storeInput: request.store_input,
     fileId: context.fileId ?? null,
     dialect: context.dialect ?? 'soma',
+    webhook: toWebhookRequest(request.webhook),
     idempotencyKey: context.idempotencyKey ?? null,
     fingerprint: fingerprint({ ...request, input_file_id: context.fileId }),
     deadlineAt: deadline?.toISOString() ?? null,

@@ -90,6 +90,7 @@ function registerSubmit(paths: Paths, answers: Answers): void {
         'internal_error',
         'ledger_unavailable',
         'overloaded',
+        'webhooks_unavailable',
       ]),
     },
   });

@@ -78,7 +78,10 @@ function registerEndpoints(registry: Paths, answers: Answers): void {
     description:
       'The URL must be https, of a public server, on a port that this server allows; it is judged again for every connection. The answer shows the secret that signs the messages (Standard Webhooks), this once.',
     request: {
-      body: takes(newEndpointSchema, { url: 'https://example.com/hooks/soma', events: ['job.*'] }),
+      body: takes(newEndpointSchema, {
+        url: 'https://example.com/hooks/soma',
+        events: ['job.*', 'batch.ended'],
+      }),
     },
     responses: {
       201: ok('The endpoint, with its secret', newEndpointViewSchema),
@@ -173,7 +176,7 @@ function registerSecret(registry: Paths, answers: Answers): void {
     tags,
     summary: "The tenant's default secret",
     description:
-      'It signs what goes to the `webhook` of a job, which has no endpoint. It is made when it is first needed or asked for, and shown whenever asked for.',
+      'It signs what goes to the `webhook` of a job or batch, which has no endpoint. It is made when it is first needed or asked for, and shown whenever asked for.',
     responses: { 200: ok('The secret', secretViewSchema), ...answers(['webhooks_unavailable', ...always]) },
   });
   registry.registerPath({
@@ -198,7 +201,7 @@ function registerDeliveries(registry: Paths, answers: Answers): void {
     tags,
     summary: 'Messages and how they fare, newest first',
     description:
-      'They are kept for 30 days after they ended, and no longer than the job that they are about.',
+      'They are kept for 30 days after they ended, and no longer than the job or batch that they are about.',
     request: { query: deliveriesQuerySchema },
     responses: { 200: ok('A page', deliveryPageSchema), ...answers(['invalid_request', ...always]) },
   });
@@ -235,9 +238,9 @@ export const webhookMessage: RouteConfig = {
   method: 'post',
   path: 'event',
   tags,
-  summary: 'A message to an endpoint, or to the webhook of a job',
+  summary: 'A message to an endpoint, or to the webhook of a job or batch',
   description:
-    'Answer 2xx within 15 seconds; 3xx is a failure, 410 disables the endpoint, 429 and 503 with `Retry-After` are heeded. Other answers are tried again after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h and 10 h, each 20 % more or less. A message may come more than once, and late: `webhook-id` tells one that you have, `sequence` one that is out of order. Verify the signature with any Standard Webhooks library.',
+    'Answer 2xx within 15 seconds; 3xx is a failure, 410 disables the endpoint, 429 and 503 with `Retry-After` are heeded. Other answers are tried again after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h and 10 h, each 20 % more or less. A message may come more than once, and late: `webhook-id` tells one that you have, `sequence` one that is out of order. `batch.progress` comes at most once in 10 seconds of a batch, and not at all of one that ends with its first count; a stream of `/v1/batches/{id}/events` has more. Verify the signature with any Standard Webhooks library.',
   request: {
     headers: z.object({
       'webhook-id': z.string().describe('The same on every attempt'),

@@ -2,8 +2,10 @@
 
 import { z } from 'zod';
 import type { WebhookRequest } from '../db/submissions.ts';
+import { parseBatchId } from '../shared/batch.ts';
 import { parseJobId } from '../shared/job.ts';
 import {
+  batchPatterns,
   deliveryIds,
   deliveryStatuses,
   endpointIds,
@@ -37,10 +39,23 @@ export const jobWebhookSchema = z.strictObject({
   include_result: includeResult.default(false),
 });
 
+/** `webhook` of a batch. Its results are too many for a message. */
+export const batchWebhookSchema = z.strictObject({
+  url,
+  events: z
+    .array(z.enum(batchPatterns))
+    .min(1)
+    .max(batchPatterns.length)
+    .default(['batch.ended'])
+    .describe('`batch.progress` comes at most once in 10 seconds'),
+});
+
 export function toWebhookRequest(
-  webhook: z.output<typeof jobWebhookSchema> | undefined,
+  webhook: z.output<typeof jobWebhookSchema> | z.output<typeof batchWebhookSchema> | undefined,
 ): WebhookRequest | undefined {
-  return webhook && { url: webhook.url, events: webhook.events, includeResult: webhook.include_result };
+  if (webhook === undefined) return undefined;
+  const includeResult = 'include_result' in webhook && webhook.include_result;
+  return { url: webhook.url, events: webhook.events, includeResult };
 }
 
 export const newEndpointSchema = z.strictObject({
@@ -87,6 +102,7 @@ const idOf = (parse: (id: string) => string | undefined) =>
 export const deliveriesQuerySchema = z.strictObject({
   endpoint: idOf(endpointIds.parse).optional().describe('Of this endpoint'),
   job: idOf(parseJobId).optional().describe('About this job'),
+  batch: idOf(parseBatchId).optional().describe('About this batch itself, not its jobs'),
   status: z.enum(deliveryStatuses).optional(),
   limit: z.coerce.number().int().min(1).max(100).default(20),
   after: idOf(deliveryIds.parse).optional().describe('Older than this one: the `last_id` of the page before'),

@@ -4,6 +4,7 @@
 import { z } from 'zod';
 import type { DeliveryAttemptRow, DeliveryRow } from '../db/deliveries.ts';
 import type { EndpointRow } from '../db/webhook-endpoints.ts';
+import { formatBatchId } from '../shared/batch.ts';
 import { formatJobId } from '../shared/job.ts';
 import { attemptOutcomes, deliveryIds, deliveryStatuses, endpointIds } from '../shared/webhook.ts';
 
@@ -57,10 +58,11 @@ export const deliveryViewSchema = z.object({
   id: z.string().describe('dlv_ and a UUIDv7: the `webhook-id` of all its attempts'),
   object: z.literal('delivery'),
   endpoint_id: z.string().nullable(),
-  url: z.string().nullable().describe("The job's own webhook, where there is no endpoint"),
+  url: z.string().nullable().describe("The job's or batch's own webhook, where there is no endpoint"),
   type: z.string(),
   sequence: z.int(),
   job_id: z.string().nullable(),
+  batch_id: z.string().nullable(),
   status: z.enum(deliveryStatuses),
   status_reason: z
     .string()
@@ -91,7 +93,7 @@ export const deliveryDetailSchema = deliveryViewSchema.extend({
       response_body: z
         .string()
         .nullable()
-        .describe('The first kilobyte of the answer, if it was text; erased with the job'),
+        .describe('The first kilobyte of the answer, if it was text; erased with the job or batch'),
     }),
   ),
 });
@@ -128,6 +130,7 @@ export function toDeliveryView(row: DeliveryRow): z.output<typeof deliveryViewSc
     type: row.type,
     sequence: row.sequence,
     job_id: ['job', 'profile'].includes(row.subjectType) ? formatJobId(row.subjectId) : null,
+    batch_id: row.subjectType === 'batch' ? formatBatchId(row.subjectId) : null,
     status: z.enum(deliveryStatuses).parse(row.status),
     status_reason: row.statusReason,
     attempt_count: row.attempt,

@@ -10,6 +10,7 @@ export const partNames = {
   deadlines: 'three times the capacity with deadlines of 2 s, beside the same without',
   overload: 'how fast a full system refuses, and whether those who come back in time are let in',
   eta: 'foretold ends against real ones in five shapes of load, and what foretelling costs',
+  'webhook-proofs': 'receivers that fail, private targets and signatures: what is promised of each',
   webhooks: 'deliveries a second, and healthy endpoints beside a dead one',
   batch: '100,000 lines streamed in and out, kills in between, and what a batch costs beside the bare model',
   backfill: 'live requests with and without a backfill beside them',

@@ -25,6 +25,7 @@ import { measureShape } from './shapes.ts';
 import { migrate } from './system.ts';
 import { measureThroughput } from './throughput.ts';
 import { measureWaiters } from './waiters.ts';
+import { measureWebhookProofs } from './webhook-proofs.ts';
 import { measureWebhooks } from './webhooks.ts';
 
 const measures: Readonly<Record<PartName, (options: BenchOptions) => Promise<boolean>>> = {
@@ -37,6 +38,7 @@ const measures: Readonly<Record<PartName, (options: BenchOptions) => Promise<boo
   deadlines: measureDeadlines,
   overload: measureOverload,
   eta: measureEta,
+  'webhook-proofs': measureWebhookProofs,
   webhooks: measureWebhooks,
   backfill: measureBackfill,
   batch: measureBatch,

@@ -12,7 +12,7 @@ import {
 } from '../shared/batch.ts';
 import { inTransaction, type Pool, type Tx } from './client.ts';
 import { jobsChannel, progressChannel } from './jobs.ts';
-import { insertJobs, type NewJob } from './submissions.ts';
+import { insertJobs, type NewJob, type WebhookRequest } from './submissions.ts';
 
 /** The id of a batch in notifications (`packUuid`). */
 export const packedBatch = (id: string): string =>
@@ -33,6 +33,8 @@ export interface NewBatch {
   readonly storeInput: boolean;
   readonly fileId: string | null;
   readonly dialect: Dialect;
+  /** Where the batch's own events go, signed with the tenant's default secret. */
+  readonly webhook?: WebhookRequest | undefined;
   readonly idempotencyKey: string | null;
   /** sha-256 of the options, in hex. */
   readonly fingerprint: string;
@@ -62,6 +64,11 @@ WITH opened AS (
 ), told AS (
   INSERT INTO batch_events (tenant_id, batch_id, sequence, type, at)
   SELECT tenant_id, id, 1, 'batch.' || status, now() FROM opened WHERE inserted
+), webhooks AS (
+  INSERT INTO webhook_requests (tenant_id, subject_id, url, events, include_result)
+  SELECT tenant_id, id, webhook->>'url', ARRAY(SELECT json_array_elements_text(webhook->'events')),
+    (webhook->>'includeResult')::boolean
+  FROM opened CROSS JOIN json_to_record($1) AS x(webhook json) WHERE inserted AND webhook IS NOT NULL
 )
 SELECT id, upload_id, sealed, line_count, encode(line_hash, 'hex') AS line_hash, encode(fingerprint, 'hex') AS fingerprint,
   expires_at, inserted FROM opened`;
@@ -257,10 +264,12 @@ WITH ended AS (
     canceled_count = $8::integer - $7::integer - line_count, line_count = $8::integer,
     event_sequence = event_sequence + 1
   WHERE tenant_id = $1 AND id = $2 AND upload_id = $3 AND NOT sealed
-  RETURNING tenant_id, id, event_sequence, end_reason
+  RETURNING tenant_id, id, event_sequence, end_reason, line_count, failed_count, canceled_count
 ), told AS (
   INSERT INTO batch_events (tenant_id, batch_id, sequence, type, data, at)
-  SELECT tenant_id, id, event_sequence, 'batch.ended', jsonb_build_object('end_reason', end_reason), now() FROM ended
+  SELECT tenant_id, id, event_sequence, 'batch.ended', jsonb_build_object('end_reason', end_reason, 'counts',
+    jsonb_build_object('total', line_count, 'succeeded', 0, 'failed', failed_count, 'canceled', canceled_count, 'expired', 0)),
+    now() FROM ended
 )
 SELECT pg_notify('${jobsChannel}', ${packedBatch('id')}) FROM ended`;
 

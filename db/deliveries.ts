@@ -17,13 +17,14 @@ export async function listDeliveries(
   filter: {
     readonly endpointId?: string | undefined;
     readonly jobId?: string | undefined;
+    readonly batchId?: string | undefined;
     readonly status?: string | undefined;
     readonly after?: string | undefined;
     readonly limit: number;
   },
 ): Promise<{ deliveries: DeliveryRow[]; hasMore: boolean }> {
   const { deliveries } = schema;
-  const { endpointId, jobId, status, after, limit } = filter;
+  const { endpointId, jobId, batchId, status, after, limit } = filter;
   const rows = await reader
     .select()
     .from(deliveries)
@@ -32,6 +33,7 @@ export async function listDeliveries(
         eq(deliveries.tenantId, tenantId),
         endpointId === undefined ? undefined : eq(deliveries.endpointId, endpointId),
         jobId === undefined ? undefined : eq(deliveries.subjectId, jobId),
+        batchId === undefined ? undefined : eq(deliveries.subjectId, batchId),
         status === undefined ? undefined : eq(deliveries.status, status),
         after === undefined ? undefined : lt(deliveries.id, after),
       ),

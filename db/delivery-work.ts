@@ -43,6 +43,9 @@ SELECT d.tenant_id AS "tenantId", d.id, d.target_id AS "targetId", d.endpoint_id
     'customId', j.custom_id, 'metadata', j.metadata, 'tags', j.tags, 'modelVersion', j.model_version,
     'modelDigest', j.model_digest, 'createdAt', j.created_at, 'startedAt', j.started_at, 'endedAt', j.ended_at,
     'items', j.item_count, 'succeeded', j.succeeded_count, 'failed', j.failed_count, 'error', j.error) END AS job,
+  CASE WHEN b.id IS NOT NULL THEN json_build_object('kind', b.kind, 'modelVersion', b.model_version,
+    'modelDigest', b.model_digest, 'metadata', b.metadata, 'fileId', b.file_id, 'createdAt', b.created_at,
+    'error', b.error) END AS batch,
   CASE WHEN coalesce(d.include_result, w.include_result) AND d.type IN ('job.succeeded', 'job.failed') THEN (
     SELECT json_agg(json_build_object('index', a.item_index, 'output', a.output, 'error', a.error) ORDER BY a.item_index)
     FROM analyses a WHERE a.tenant_id = d.tenant_id AND a.job_id = d.subject_id) END AS results,
@@ -55,7 +58,8 @@ FROM wanted x CROSS JOIN LATERAL (
     AND d.id <> ALL (x.held) ORDER BY d.next_attempt_at, d.id LIMIT x.room
 ) d
 LEFT JOIN webhook_endpoints w ON w.tenant_id = d.tenant_id AND w.id = d.endpoint_id
-LEFT JOIN jobs j ON d.subject_type IN ('job', 'profile') AND j.tenant_id = d.tenant_id AND j.id = d.subject_id`;
+LEFT JOIN jobs j ON d.subject_type IN ('job', 'profile') AND j.tenant_id = d.tenant_id AND j.id = d.subject_id
+LEFT JOIN batches b ON d.subject_type = 'batch' AND b.tenant_id = d.tenant_id AND b.id = d.subject_id`;
 
 const moment = z.coerce.date();
 
@@ -92,6 +96,17 @@ const dueRow = z.object({
       items: z.number(),
       succeeded: z.number(),
       failed: z.number(),
+      error: z.object({ code: z.string(), detail: z.string() }).nullable(),
+    })
+    .nullable(),
+  batch: z
+    .object({
+      kind: z.string(),
+      modelVersion: z.string(),
+      modelDigest: z.string(),
+      metadata: z.record(z.string(), z.string()),
+      fileId: z.string().nullable(),
+      createdAt: moment,
       error: z.object({ code: z.string(), detail: z.string() }).nullable(),
     })
     .nullable(),

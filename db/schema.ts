@@ -329,6 +329,7 @@ export const batches = pgTable(
     error: jsonb('error'),
     eventSequence: integer('event_sequence').notNull(),
     progressAt: moment('progress_at'),
+    progressToldAt: moment('progress_told_at'),
     deadlineAt: moment('deadline_at'),
     cancelRequestedAt: moment('cancel_requested_at'),
     eraseRequestedAt: moment('erase_requested_at'),

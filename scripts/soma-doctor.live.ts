@@ -65,6 +65,7 @@ test('finds a healthy system healthy', () => {
     'redis',
     'analysis',
     'dispatcher',
+    'webhooks',
     'queue',
     'api',
     'key',

@@ -31,6 +31,7 @@ export async function openSomaShell(): Promise<SomaShell> {
     system.start('api'),
     system.start('dispatcher'),
     system.start('analysis'),
+    system.start('webhooks'),
   ]);
   const run = (args: readonly string[], input: string, env: Readonly<Record<string, string>>): SomaRun => {
     const ended = spawnSync(process.execPath, [somaProgram, ...args], {

@@ -53,7 +53,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   scripts: ['shared/', 'db/', 'models/'],
 };
 
-/** Tests against real servers, and the benches of the graph's two stores and of webhooks, also lay out and read the ledger, and start processes as the launcher does. */
+/** Tests against real servers, and the benches of the graph's two stores and of webhooks, also lay out and read the ledger, start processes as the launcher does, and may turn the sender's clock. */
 const liveTestsMayImport = [
   'db/',
   'scripts/live-system.ts',
@@ -64,11 +64,12 @@ const liveTestsMayImport = [
   'scripts/guarded-process.ts',
   'scripts/free-port.ts',
   'scripts/embedded-neo4j.ts',
+  'workers/webhook-rig.ts',
 ];
 
 function isAllowed(source: SourceFile, path: string): boolean {
   const own = `${source.room}/`;
-  const live = /\.(live|fault)\.ts$|^bench\/faults\/|^bench\/(graph|ledger|webhooks(-\w+)?)\.ts$/.test(
+  const live = /\.(live|fault)\.ts$|^bench\/faults\/|^bench\/(graph|ledger|webhooks?(-\w+)?)\.ts$/.test(
     source.path,
   )
     ? liveTestsMayImport

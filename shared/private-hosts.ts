@@ -1,4 +1,4 @@
-// Hosts that no webhook may reach, in every spelling: what the tests of the guard and of the sender try.
+// Hosts that no webhook may reach, in every spelling: what the tests and the bench try on the guard and the sender.
 
 /** As they may stand in a URL. */
 export const privateHosts: readonly string[] = `
@@ -18,3 +18,6 @@ export const privateHosts: readonly string[] = `
 `
   .trim()
   .split(/\s+/);
+
+/** What a name that was public may say the second time it is asked. */
+export const reboundAddresses = ['127.0.0.1', '127.0.0.2', '::1', '::ffff:127.0.0.1', '0.0.0.0'] as const;

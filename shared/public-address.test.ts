@@ -12,10 +12,10 @@ import {
   judgeUrl,
   type TargetPolicy,
 } from './public-address.ts';
-import { privateHosts } from './private-hosts.ts';
+import { privateHosts, reboundAddresses } from './private-hosts.ts';
 
-const policy: TargetPolicy = { ports: [443, 8443], allowLoopback: false };
-const development: TargetPolicy = { ...policy, allowLoopback: true };
+const policy: TargetPolicy = { ports: [443, 8443], allowLoopback: false, production: true };
+const development: TargetPolicy = { ...policy, allowLoopback: true, production: false };
 
 test('refuses every spelling of an address that is not public', () => {
   assert.ok(privateHosts.length >= 40);
@@ -72,6 +72,22 @@ test('lets only this machine pass besides, where development asks for it', () =>
     assert.ok(judgeUrl(url, development), url);
 });
 
+test('tells where it can be set that this machine may be reached, and nowhere else', async () => {
+  const setting = /WEBHOOK_ALLOW_LOOPBACK=true/;
+  const shut: TargetPolicy = { ...development, allowLoopback: false };
+  const rebound = new URL('https://hook.example/');
+  for (const host of ['127.0.0.1', '0x7f.1', '[::1]', 'localhost', 'api.localhost']) {
+    assert.match(judgeUrl(`http://${host}:4000/`, shut)?.detail ?? '', setting, host);
+    assert.not.match(judgeUrl(`http://${host}:4000/`, policy)?.detail ?? '', setting, host);
+  }
+  assert.match((await judgeHost(rebound, shut, resolver(['127.0.0.1'])))?.detail ?? '', setting);
+  for (const address of ['10.0.0.1', '169.254.169.254']) {
+    assert.not.match(judgeUrl(`https://${address}/`, shut)?.detail ?? '', setting);
+    const mixed = await judgeHost(rebound, shut, resolver(['127.0.0.1', address]));
+    assert.is(mixed?.detail, 'Is not the name of a public server');
+  }
+});
+
 test('takes nothing for public that is no address', () => {
   for (const text of ['', 'example.com', '1.2.3', '8.8.8.8.', '::ffff:8.8.8.8', 'fe80::1%eth0'])
     assert.is(isPublicAddress(text), false, text);
@@ -105,7 +121,7 @@ test('connects to no private address, whatever a name says the second time', asy
   await new Promise<void>((resolve) => canary.listen(0, '127.0.0.1', resolve));
   const address = canary.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
-  for (const second of ['127.0.0.1', '127.0.0.2', '::1', '::ffff:127.0.0.1', '0.0.0.0']) {
+  for (const second of reboundAddresses) {
     const find = resolver(['8.8.8.8'], [second]);
     const url = new URL(`https://rebound.example:${port}/`);
     const open = { ...policy, ports: [port] };

@@ -60,14 +60,17 @@ export interface TargetPolicy {
   readonly ports: readonly number[];
   /** For development: any port of this machine, by http as well. */
   readonly allowLoopback: boolean;
+  /** Where loopback cannot be allowed, so a refusal does not tell how. */
+  readonly production: boolean;
 }
 
 export function readTargetPolicy(
-  config: Pick<Config, 'WEBHOOK_PORTS' | 'WEBHOOK_ALLOW_LOOPBACK'>,
+  config: Pick<Config, 'WEBHOOK_PORTS' | 'WEBHOOK_ALLOW_LOOPBACK' | 'NODE_ENV'>,
 ): TargetPolicy {
   return {
     ports: config.WEBHOOK_PORTS.split(',').map(Number),
     allowLoopback: config.WEBHOOK_ALLOW_LOOPBACK,
+    production: config.NODE_ENV === 'production',
   };
 }
 
@@ -81,8 +84,12 @@ export function isPublicAddress(address: string): boolean {
 
 function isAllowedAddress(address: string, policy: TargetPolicy): boolean {
   if (isPublicAddress(address)) return true;
+  return policy.allowLoopback && isLoopback(address);
+}
+
+function isLoopback(address: string): boolean {
   const family = isIP(address);
-  return policy.allowLoopback && family !== 0 && loopback.check(address, family === 6 ? 'ipv6' : 'ipv4');
+  return family !== 0 && loopback.check(address, family === 6 ? 'ipv6' : 'ipv4');
 }
 
 /** Why a URL is refused; undefined if it is not. A name is judged when it is resolved. */
@@ -105,16 +112,22 @@ export function judgeUrl(text: string, policy: TargetPolicy): Refusal | undefine
   const host = plainHost(url);
   const address = isIP(host) !== 0;
   if (address && !isAllowedAddress(host, policy))
-    return { code: 'address_refused', detail: 'Is not the address of a public server' };
+    return refuseAddress('Is not the address of a public server', isLoopback(host), policy);
   const here = policy.allowLoopback && (address ? !isPublicAddress(host) : isLocalName(host));
   if (!address && isLocalName(host) && !policy.allowLoopback)
-    return { code: 'address_refused', detail: 'Is not the name of a public server' };
+    return refuseAddress('Is not the name of a public server', true, policy);
   if (url.protocol !== 'https:' && !(here && url.protocol === 'http:'))
     return { code: 'https_required', detail: 'Must begin with https://' };
   const port = url.port === '' ? 443 : Number(url.port);
   if (!here && !policy.ports.includes(port))
     return { code: 'port_refused', detail: `Must have the port ${policy.ports.join(' or ')}` };
   return undefined;
+}
+
+function refuseAddress(why: string, here: boolean, { production, allowLoopback }: TargetPolicy): Refusal {
+  const remedy = 'for development on this machine set WEBHOOK_ALLOW_LOOPBACK=true';
+  const detail = here && !production && !allowLoopback ? `${why}; ${remedy}` : why;
+  return { code: 'address_refused', detail };
 }
 
 /** The host of a URL as sockets take it: IPv6 without its brackets. */
@@ -173,8 +186,10 @@ export function judgeHost(
   if (isIP(host) !== 0) return Promise.resolve(undefined);
   return new Promise((resolve) => {
     find(host, (error, addresses) => {
-      const open = error !== null || addresses.every(({ address }) => isAllowedAddress(address, policy));
-      resolve(open ? undefined : { code: 'address_refused', detail: 'Is not the name of a public server' });
+      const refusedOnes = (addresses ?? []).filter(({ address }) => !isAllowedAddress(address, policy));
+      if (error !== null || refusedOnes.length === 0) return resolve(undefined);
+      const here = refusedOnes.every(({ address }) => isLoopback(address));
+      resolve(refuseAddress('Is not the name of a public server', here, policy));
     });
   });
 }

@@ -1,22 +1,11 @@
-import { randomBytes, randomInt } from 'node:crypto';
 import { Webhook } from 'standardwebhooks';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { compareSignatures } from './compare-signatures.ts';
 import { createWebhookSecret, signWebhook } from './webhook-signature.ts';
 
 test('signs 1,000 random bodies as the public package does', () => {
-  for (let round = 0; round < 1000; round++) {
-    const secret = createWebhookSecret();
-    const id = `dlv_${randomBytes(8).toString('hex')}`;
-    const at = new Date(1_700_000_000_000 + randomInt(2 ** 40));
-    // Any Unicode, surrogate pairs and controls among it.
-    const text = JSON.stringify({
-      text: randomBytes(randomInt(400)).toString(round % 2 === 0 ? 'utf8' : 'latin1'),
-      emoji: String.fromCodePoint(0x1f300 + randomInt(500)),
-    });
-    const headers = signWebhook([secret], { id, at, body: Buffer.from(text) });
-    assert.is(headers['webhook-signature'], new Webhook(secret).sign(id, at, text));
-  }
+  assert.is(compareSignatures(1000, Math.random), 1000);
 });
 
 test('is verified by the public package with the new and with the old secret', () => {

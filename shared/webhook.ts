@@ -3,6 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { batchEndReasons, batchStatuses } from './batch.ts';
 
 /** Everything that a message can tell of. The last two are about webhooks themselves. */
 export const webhookEvents = [
@@ -30,6 +31,9 @@ export const webhookPatterns = [
 
 /** What a job's own webhook hears of unless it says otherwise: its end. */
 export const terminalEvents = ['job.succeeded', 'job.failed', 'job.canceled', 'job.expired'] as const;
+
+/** What a batch's own webhook can hear of. */
+export const batchPatterns = ['batch.progress', 'batch.ended', 'batch.*'] as const;
 
 export const deliveryStatuses = ['pending', 'succeeded', 'failed'] as const;
 
@@ -146,6 +150,37 @@ export const profileDataSchema = z.object({
   links: z.object({ self: z.string() }).optional(),
 });
 
+/** What an event says of a batch: how far it is, and at its end why that is the end. */
+export const batchEventSchema = z.object({
+  status: z.enum(batchStatuses),
+  end_reason: z.enum(batchEndReasons).optional(),
+  counts: z.object({
+    total: z.int(),
+    succeeded: z.int(),
+    failed: z.int(),
+    canceled: z.int(),
+    expired: z.int(),
+  }),
+});
+
+/** `data` of the events of a batch. A batch that was deleted meanwhile has nothing but id, status and `deleted`. */
+export const batchDataSchema = z.object({
+  id: z.string(),
+  object: z.literal('batch'),
+  status: batchEventSchema.shape.status,
+  deleted: z.literal(true).optional(),
+  kind: z.string().optional(),
+  end_reason: batchEventSchema.shape.end_reason.unwrap().nullable().optional(),
+  model: z.object({ name: z.string(), version: z.string(), digest: z.string() }).optional(),
+  metadata: z.record(z.string(), z.string()).optional(),
+  input_file_id: z.string().nullable().optional(),
+  created_at: moment.optional(),
+  ended_at: moment.nullable().optional(),
+  counts: batchEventSchema.shape.counts.optional().describe('Of lines, at that moment'),
+  error: errorSchema.nullable().optional(),
+  links: z.object({ self: z.string(), results: z.string() }).optional(),
+});
+
 /** A message, as its receiver reads it. */
 export const webhookMessageSchema = z.object({
   type: z.enum(webhookEvents),
@@ -155,7 +190,7 @@ export const webhookMessageSchema = z.object({
     .describe(
       'Counts the events of one job or batch, as its event stream does; of a profile it is the version. A message with a lower one than you have seen for the same `data.id` is late, not new',
     ),
-  data: z.union([jobDataSchema, profileDataSchema, z.record(z.string(), z.unknown())]),
+  data: z.union([jobDataSchema, batchDataSchema, profileDataSchema, z.record(z.string(), z.unknown())]),
 });
 
 export type WebhookMessage = z.input<typeof webhookMessageSchema>;

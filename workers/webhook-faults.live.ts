@@ -5,18 +5,14 @@ import { randomBytes } from 'node:crypto';
 import { Webhook } from 'standardwebhooks';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { v7 } from 'uuid';
-import { createPool } from '../db/client.ts';
 import { type Received, startReceiver } from '../scripts/live-receiver.ts';
 import { createLiveSystem, until } from '../scripts/live-system.ts';
 import { readConfig } from '../shared/config.ts';
 import { defaultTenantId } from '../shared/job.ts';
-import { createLog } from '../shared/log.ts';
-import { readSecretKeys, secretPlace } from '../shared/sealed-secret.ts';
-import { deliveryIds, toTargetId } from '../shared/webhook.ts';
-import { createWebhookSecret } from '../shared/webhook-signature.ts';
+import { readSecretKeys } from '../shared/sealed-secret.ts';
+import { deliveryIds } from '../shared/webhook.ts';
 import { resealSecrets } from './reseal-secrets.ts';
-import { createWebhookSender } from './webhook-sender.ts';
+import { createWebhookRig } from './webhook-rig.ts';
 
 const key = () => randomBytes(32).toString('base64');
 const oldKey = `old:${key()}`;
@@ -28,8 +24,6 @@ const config = readConfig({
   WEBHOOK_TIMEOUT_MS: '2000',
   WEBHOOK_CONNECT_MS: '1000',
 });
-const log = createLog('webhooks', 'silent');
-const database = createPool(system.databaseUrl, { role: 'worker', max: 3 });
 
 /** What each path answers, in turn; the last for ever. 204 otherwise. */
 const scripts = new Map<string, (number | readonly [status: number, retryAfter: string])[]>();
@@ -54,98 +48,13 @@ const receiver = await startReceiver(({ path }, response) => {
   response.end();
 });
 
-let nowMs = Date.now() + 1000;
-const keysOf = (text: string) => {
-  const keys = readSecretKeys(text);
-  if (keys === undefined) throw new Error('no keys');
-  return keys;
-};
-const keys = keysOf(oldKey);
-const sender = createWebhookSender({
-  config,
-  log,
-  database,
-  keys,
-  now: () => new Date(nowMs),
-  random: () => 0.5,
-});
-await until('the locks', async () => (sender.isConnected() ? true : undefined));
+const rig = await createWebhookRig({ config, keyText: oldKey });
+const { database, deliver, makeEndpoint, run, runNext, sender, stateOf, turnClock } = rig;
 test.after(async () => {
-  await sender.close(5000);
-  await database.end();
+  await rig.close();
   await system.close();
   await receiver.close();
 });
-
-async function storeSecret(ownerId: string): Promise<string> {
-  const secret = createWebhookSecret();
-  const place = { tenantId: defaultTenantId, ownerId, id: v7() };
-  const { keyId, sealed } = keys.seal(secret, secretPlace(place));
-  await database.query(
-    'INSERT INTO webhook_secrets (tenant_id, owner_id, id, key_id, sealed) VALUES ($1, $2, $3, $4, $5)',
-    [place.tenantId, place.ownerId, place.id, keyId, sealed],
-  );
-  return secret;
-}
-
-async function makeEndpoint(url: string): Promise<{ id: string; secret: string }> {
-  const id = v7();
-  await database.query(
-    `INSERT INTO webhook_endpoints (tenant_id, id, url, events) VALUES ($1, $2, $3, '{webhook.test}')`,
-    [defaultTenantId, id, url],
-  );
-  return { id, secret: await storeSecret(id) };
-}
-
-/** Deliveries of the clock's now; to an endpoint, or to the URL of a job. */
-async function deliver(to: { endpointId: string } | { url: string }, count = 1): Promise<string[]> {
-  const endpointId = 'endpointId' in to ? to.endpointId : null;
-  const url = 'url' in to ? to.url : null;
-  const target = endpointId ?? toTargetId(defaultTenantId, url ?? '');
-  const { rows } = await database.query<{ id: string }>(
-    `INSERT INTO deliveries (tenant_id, id, target_id, endpoint_id, url, subject_type, subject_id, type, sequence, at, data,
-       since, next_attempt_at)
-     SELECT $1, uuid_v7(), $2, $3, $4, 'endpoint', $2, 'webhook.test', n, $5, '{}', $5, $5
-     FROM generate_series(1, $6) AS n RETURNING id`,
-    [defaultTenantId, target, endpointId, url, new Date(nowMs), count],
-  );
-  return rows.map(({ id }) => id);
-}
-
-interface State {
-  readonly status: string;
-  readonly status_reason: string | null;
-  readonly next_attempt_at: Date | null;
-  readonly outcomes: readonly string[];
-}
-
-async function stateOf(id: string | undefined): Promise<State> {
-  const { rows } = await database.query<State>(
-    `SELECT status, status_reason, next_attempt_at, ARRAY(SELECT outcome FROM delivery_attempts a
-       WHERE a.tenant_id = d.tenant_id AND a.delivery_id = d.id ORDER BY number) AS outcomes
-     FROM deliveries d WHERE id = $1`,
-    [id],
-  );
-  const [found] = rows;
-  if (found === undefined) throw new Error('no such delivery');
-  return found;
-}
-
-/** Lets the sender do all that is due at the clock's now. */
-async function run(): Promise<void> {
-  await sender.tick();
-  await sender.settled();
-}
-
-/** Sets the clock to the next attempt and lets it happen. @returns the seconds that it waited for */
-async function runNext(id: string | undefined): Promise<number> {
-  const { next_attempt_at: next } = await stateOf(id);
-  if (next === null) throw new Error('nothing more is to come');
-  const waitedMs = next.getTime() - nowMs;
-  nowMs = next.getTime();
-  await run();
-  return waitedMs / 1000;
-}
 
 const at = (path: string): Received[] => receiver.received.filter((one) => one.path === path);
 
@@ -160,7 +69,7 @@ test('tries a message that fails eight times as the schedule says, under one id,
     waits.map((seconds) => Math.round(seconds)),
     [0, 5, 300, 1800, 7200, 18_000, 36_000, 36_000],
   );
-  const { status, status_reason: reason, outcomes } = await stateOf(id);
+  const { status, statusReason: reason, outcomes } = await stateOf(id);
   assert.equal(
     [status, reason, outcomes],
     ['failed', 'exhausted', Array.from({ length: 8 }, () => 'http_error')],
@@ -192,10 +101,10 @@ test('sends nothing to a receiver that asked to be left alone', async () => {
   await deliver({ endpointId });
   await run();
   const [later] = await deliver({ endpointId });
-  nowMs += 30_000;
+  turnClock(30_000);
   await run();
   assert.equal([at('/pause').length, (await stateOf(later)).outcomes], [1, []]);
-  nowMs += 31_000;
+  turnClock(31_000);
   await run();
   assert.is((await stateOf(later)).status, 'succeeded');
 });
@@ -211,7 +120,7 @@ test('disables an endpoint that answers 410, and fails what waits for it', async
   assert.equal(rows, [{ status: 'disabled', status_reason: 'gone' }]);
   const states = await Promise.all(ids.map(stateOf));
   assert.ok(states.every(({ status }) => status === 'failed'));
-  const reasons = new Set(states.map(({ status_reason: reason }) => reason));
+  const reasons = new Set(states.map(({ statusReason }) => statusReason));
   assert.equal(reasons, new Set(['gone', 'endpoint_disabled']));
   assert.ok(at('/410').length <= 8, `${at('/410').length} attempts`);
 });
@@ -234,7 +143,7 @@ test('disables an endpoint after five days of nothing but failure, and tells the
     await deliver({ endpointId });
     await run();
     assert.is(await statusOf(), 'enabled', `after ${days} days`);
-    nowMs += day + 1000;
+    turnClock(day + 1000);
   }
   await deliver({ endpointId });
   await run();
@@ -253,23 +162,23 @@ test('counts five days anew after a success', async () => {
   for (let round = 0; round < 3; round++) {
     await deliver({ endpointId });
     await run();
-    nowMs += 2000;
+    turnClock(2000);
   }
   const { rows } = await database.query<{ failing_since: Date }>(
     'SELECT failing_since FROM webhook_endpoints WHERE id = $1',
     [endpointId],
   );
-  assert.ok(nowMs - (rows[0]?.failing_since.getTime() ?? 0) < 60_000);
+  assert.ok(rig.now().getTime() - (rows[0]?.failing_since.getTime() ?? 0) < 60_000);
 });
 
 test("gives up on a job's own URL after five days, without ever disabling it", async () => {
   scripts.set('/own', [500]);
-  await storeSecret(defaultTenantId);
+  await rig.storeSecret(defaultTenantId);
   const [id] = await deliver({ url: `${receiver.address}/own` });
   await run();
-  nowMs += 6 * 86_400_000;
+  turnClock(6 * 86_400_000);
   await run();
-  assert.equal([(await stateOf(id)).status, (await stateOf(id)).status_reason], ['failed', 'gave_up']);
+  assert.equal([(await stateOf(id)).status, (await stateOf(id)).statusReason], ['failed', 'gave_up']);
   scripts.set('/own', [204]);
   const [next] = await deliver({ url: `${receiver.address}/own` });
   await run();
@@ -284,16 +193,16 @@ test('tries a dead endpoint now and then without using up its messages, and drai
   assert.ok(at('/down').length <= 8, `${at('/down').length} attempts before the circuit opened`);
   const before = at('/down').length;
   for (let probe = 0; probe < 3; probe++) {
-    nowMs += 300_000;
+    turnClock(300_000);
     await run();
   }
   assert.is(at('/down').length, before + 3);
   scripts.set('/down', [204]);
-  nowMs += 300_000;
+  turnClock(300_000);
   await run();
   // Those that were tried have a time of their own to come.
   for (let round = 0; round < 3; round++) {
-    nowMs += 3_600_000;
+    turnClock(3_600_000);
     await run();
   }
   const states = await Promise.all(ids.map(stateOf));
@@ -318,8 +227,7 @@ test('names in the log what no answer came of', async () => {
 
 test('sends to an endpoint at most four messages at a time, however many processes there are', async () => {
   const { id: endpointId } = await makeEndpoint(`${receiver.address}/slow`);
-  const other = createWebhookSender({ config, log, database, keys, now: () => new Date(nowMs) });
-  await until('the locks', async () => (other.isConnected() ? true : undefined));
+  const other = await rig.startSender();
   const ids = await deliver({ endpointId }, 60);
   await Promise.all([sender, other].map((one) => one.tick()));
   await Promise.all([sender, other].map((one) => one.settled()));
@@ -330,8 +238,7 @@ test('sends to an endpoint at most four messages at a time, however many process
 
 test('takes over from a process that is gone', async () => {
   const { id: endpointId } = await makeEndpoint(`${receiver.address}/orphan`);
-  const holder = createWebhookSender({ config, log, database, keys, now: () => new Date(nowMs) });
-  await until('the locks', async () => (holder.isConnected() ? true : undefined));
+  const holder = await rig.startSender();
   await deliver({ endpointId });
   await holder.tick();
   await holder.settled();
@@ -347,18 +254,18 @@ test('takes over from a process that is gone', async () => {
 
 test('goes on with a secret that another key sealed, and seals it anew', async () => {
   const endpoint = await makeEndpoint(`${receiver.address}/resealed`);
-  const both = keysOf(`new:${key()},${oldKey}`);
-  await resealSecrets(database, both, log);
+  const both = readSecretKeys(`new:${key()},${oldKey}`);
+  assert.ok(both);
+  await resealSecrets(database, both, rig.log);
   const { rows } = await database.query('SELECT DISTINCT key_id FROM webhook_secrets');
   assert.equal(rows, [{ key_id: 'new' }]);
   const [id] = await deliver({ endpointId: endpoint.id });
   await run();
   // This sender has the old key alone: it cannot sign, and says so, and the message waits.
-  assert.equal([(await stateOf(id)).status, (await stateOf(id)).status_reason], ['pending', 'not_made']);
+  assert.equal([(await stateOf(id)).status, (await stateOf(id)).statusReason], ['pending', 'not_made']);
   await sender.close(5000);
-  const next = createWebhookSender({ config, log, database, keys: both, now: () => new Date(nowMs) });
-  await until('the locks', async () => (next.isConnected() ? true : undefined));
-  nowMs += 61_000;
+  const next = await rig.startSender(both);
+  turnClock(61_000);
   await next.tick();
   await next.settled();
   const [message] = at('/resealed');

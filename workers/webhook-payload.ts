@@ -3,8 +3,11 @@
 
 import { z } from 'zod';
 import type { DueDelivery } from '../db/delivery-work.ts';
+import { formatBatchId, formatFileId } from '../shared/batch.ts';
 import { formatJobId } from '../shared/job.ts';
 import {
+  type batchDataSchema,
+  batchEventSchema,
   type jobDataSchema,
   type profileDataSchema,
   webhookEvents,
@@ -29,6 +32,7 @@ export function toBody(delivery: DueDelivery): Buffer {
 
 function toData(delivery: DueDelivery): WebhookMessage['data'] {
   if (delivery.subjectType === 'job') return toJobData(delivery);
+  if (delivery.subjectType === 'batch') return toBatchData(delivery);
   if (delivery.subjectType === 'profile') return toProfileData(delivery);
   return delivery.data ?? {};
 }
@@ -69,6 +73,30 @@ function toResult(results: DueDelivery['results']): Pick<JobData, 'result' | 're
   );
   const bytes = Buffer.byteLength(JSON.stringify(items));
   return bytes > webhookLimits.resultBytesMax ? { result_omitted: 'too_large' } : { result: { items } };
+}
+
+/** What the event said is in the delivery; what is true of the batch all its life is read from it. */
+function toBatchData(delivery: DueDelivery): z.input<typeof batchDataSchema> {
+  const { batch, subjectGone } = delivery;
+  const { status, end_reason: endReason = null, counts } = batchEventSchema.parse(delivery.data);
+  const id = formatBatchId(delivery.subjectId);
+  if (batch === null || subjectGone) return { id, object: 'batch', status, deleted: true };
+  const ended = status === 'ended';
+  return {
+    id,
+    object: 'batch',
+    kind: batch.kind,
+    status,
+    end_reason: endReason,
+    model: { name: batch.kind, version: batch.modelVersion, digest: batch.modelDigest },
+    metadata: batch.metadata,
+    input_file_id: batch.fileId === null ? null : formatFileId(batch.fileId),
+    created_at: batch.createdAt.toISOString(),
+    ended_at: ended ? delivery.at.toISOString() : null,
+    counts,
+    error: ended ? batch.error : null,
+    links: { self: `/v1/batches/${id}`, results: `/v1/batches/${id}/results` },
+  };
 }
 
 function toProfileData({

@@ -1,34 +1,20 @@
 // Every way in which a receiver can misbehave, by real sockets, each with its name; and no way to a private address.
 
 import { createServer as createHttpServer, type RequestListener } from 'node:http';
-import { createServer as createHttpsServer } from 'node:https';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { createFaultyReceivers } from '../shared/faulty-receivers.ts';
 import { privateHosts } from '../shared/private-hosts.ts';
 import { createGuardedLookup, type TargetPolicy } from '../shared/public-address.ts';
 import { type Answer, createConnections, sendAttempt } from './webhook-request.ts';
 
-const open: TargetPolicy = { ports: [443], allowLoopback: true };
-const servers = new Set<Server>();
-const sockets = new Set<Socket>();
-test.after(() => {
-  for (const socket of sockets) socket.destroy();
-  for (const server of servers) server.close();
-});
+const open: TargetPolicy = { ports: [443], allowLoopback: true, production: false };
+const receivers = createFaultyReceivers();
+test.after(() => receivers.close());
 
-async function listen(server: Server, host = '127.0.0.1', port = 0): Promise<number> {
-  servers.add(server);
-  server.on('connection', (socket: Socket) => {
-    sockets.add(socket);
-    socket.on('error', () => undefined);
-  });
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve));
-  const address = server.address();
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
-
-const answering = (listener: RequestListener) => listen(createHttpServer(listener));
+const { listen } = receivers;
+const answering = async (listener: RequestListener) => (await receivers.answering(listener)).port;
 
 /** Everything in a tenth of the time that it has in service. */
 const limits = { timeoutMs: 1500, connectMs: 500 };
@@ -88,22 +74,10 @@ test('asks no proxy', async () => {
 });
 
 test('reads 16 kB of an answer of 100 MB and cuts the rest off', async () => {
-  let sent = 0;
-  const port = await answering((_, response) => {
-    response.writeHead(200, { 'content-type': 'text/plain' });
-    const chunk = Buffer.alloc(65_536, 'a');
-    const push = (): void => {
-      while (sent < 100_000_000 && !response.destroyed) {
-        sent += chunk.length;
-        if (!response.write(chunk)) return void response.once('drain', push);
-      }
-      response.end();
-    };
-    push();
-  });
+  const { port, sentBytes } = await receivers.flooding();
   const answer = await attempt(`http://127.0.0.1:${port}/`);
   assert.equal([answer.outcome, answer.statusCode, answer.excerpt], ['succeeded', 200, 'a'.repeat(1024)]);
-  assert.ok(sent < 20_000_000, `${sent} bytes were taken`);
+  assert.ok(sentBytes() < 20_000_000, `${sentBytes()} bytes were taken`);
 });
 
 test('keeps of an answer what is text', async () => {
@@ -124,11 +98,7 @@ test('keeps of an answer what is text', async () => {
 });
 
 test('waits for a slow drip as long as it may, and no longer', async () => {
-  const port = await answering((_, response) => {
-    response.writeHead(200);
-    const drip = setInterval(() => response.write('.'), 50);
-    response.on('close', () => clearInterval(drip));
-  });
+  const { port } = await receivers.dripping();
   const started = performance.now();
   const answer = await attempt(`http://127.0.0.1:${port}/`);
   assert.is(answer.outcome, 'timed_out');
@@ -136,13 +106,11 @@ test('waits for a slow drip as long as it may, and no longer', async () => {
 });
 
 test('names connections that come to nothing', async () => {
-  const silent = await listen(createServer());
+  const { port: silent } = await receivers.silent();
   assert.is((await attempt(`http://127.0.0.1:${silent}/`)).outcome, 'timed_out');
   // Half open: TCP stands, TLS never comes.
   assert.is((await attempt(`https://127.0.0.1:${silent}/`)).outcome, 'connect_timed_out');
-  const resetting = await listen(
-    createServer((socket) => socket.once('data', () => socket.resetAndDestroy())),
-  );
+  const { port: resetting } = await receivers.resetting();
   assert.is((await attempt(`http://127.0.0.1:${resetting}/`)).outcome, 'connection_reset');
   const closing = await listen(createServer((socket) => socket.once('data', () => socket.destroy())));
   assert.is((await attempt(`http://127.0.0.1:${closing}/`)).outcome, 'connection_reset');
@@ -153,9 +121,7 @@ test('names connections that come to nothing', async () => {
   assert.is((await attempt(`http://127.0.0.1:${cutting}/`)).outcome, 'connection_reset');
   const talking = await listen(createServer((socket) => void socket.end('220 smtp.example ESMTP\r\n')));
   assert.is((await attempt(`http://127.0.0.1:${talking}/`)).outcome, 'invalid_answer');
-  const server = createServer();
-  const closed = await listen(server);
-  await new Promise((resolve) => server.close(resolve));
+  const closed = await receivers.closed();
   assert.is((await attempt(`http://127.0.0.1:${closed}/`)).outcome, 'connection_refused');
   assert.is((await attempt('https://nothing.invalid/')).outcome, 'dns_failed');
 });
@@ -163,7 +129,7 @@ test('names connections that come to nothing', async () => {
 test('names TLS that is not right', async () => {
   const plain = await answering((_, response) => void response.end());
   assert.is((await attempt(`https://127.0.0.1:${plain}/`)).outcome, 'tls_failed');
-  const selfSigned = await listen(createHttpsServer({ key, cert }, (_, response) => void response.end()));
+  const { port: selfSigned } = await receivers.selfSigned();
   const answer = await attempt(`https://localhost:${selfSigned}/`);
   assert.equal([answer.outcome, answer.detail], ['tls_failed', 'DEPTH_ZERO_SELF_SIGNED_CERT']);
 });
@@ -190,42 +156,17 @@ test('keeps a connection for the next message, and tries a stale one once more',
 });
 
 test('reaches a canary by no spelling of a private address', async () => {
-  let reached = 0;
-  const count = () =>
-    createServer((socket) => {
-      reached += 1;
-      socket.destroy();
-    });
-  const port = await listen(count(), '0.0.0.0');
-  await listen(count(), '::1', port).catch(() => 'a machine without IPv6');
-  const policy: TargetPolicy = { ports: [port], allowLoopback: false };
+  const { port, reached } = await receivers.canary();
+  const policy: TargetPolicy = { ports: [port], allowLoopback: false, production: true };
   for (const host of privateHosts) {
     for (const scheme of ['http', 'https']) {
       const answer = await attempt(`${scheme}://${host}:${port}/`, policy);
       assert.is(answer.outcome, 'address_refused', host);
     }
   }
-  assert.is(reached, 0);
+  assert.is(reached(), 0);
   await attempt(`http://127.0.0.1:${port}/`);
-  assert.is(reached, 1);
+  assert.is(reached(), 1);
 });
-
-/** For localhost, signed by nobody. */
-const key = `-----BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgbEQjDTT20POl81l8
-sNv6mQNgouZG5tNKydmuf105lsahRANCAAS0S7Q2Rb0nyGt/eRu+udiUkJdzw2ia
-DeJ1MfEjbA3iu9ZmEXpZM9qAj1gMtUXslmDpURma8DfQzF33BN6elzuK
------END PRIVATE KEY-----`;
-const cert = `-----BEGIN CERTIFICATE-----
-MIIBmjCCAUGgAwIBAgIUYQMnzw4cUN03QRZJ5aKvY4agNr0wCgYIKoZIzj0EAwIw
-FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyNTAzMDUxOVoYDzIxMjYxMTAx
-MDMwNTE5WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
-PQMBBwNCAAS0S7Q2Rb0nyGt/eRu+udiUkJdzw2iaDeJ1MfEjbA3iu9ZmEXpZM9qA
-j1gMtUXslmDpURma8DfQzF33BN6elzuKo28wbTAdBgNVHQ4EFgQUWJvbPCj/uFRg
-W91c17OdYKmzUikwHwYDVR0jBBgwFoAUWJvbPCj/uFRgW91c17OdYKmzUikwDwYD
-VR0TAQH/BAUwAwEB/zAaBgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwCgYIKoZI
-zj0EAwIDRwAwRAIgMXAfawrBrit3Z+uCipklualBBKznLc8D7FKdPlNtH1MCICdZ
-U7pN1WsmgMIfjZRgLh0tuXyjshhEElAWLmo5Txrp
------END CERTIFICATE-----`;
 
 test.run();

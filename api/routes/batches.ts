@@ -2,6 +2,7 @@
 
 import { type Request, type RequestHandler, type Response, Router } from 'express';
 import { cancelBatch, requestErasure } from '../../db/batch-control.ts';
+import type { NewBatch } from '../../db/batch-intake.ts';
 import type { BatchName } from '../../db/batch-counting.ts';
 import { getBatch, listBatchPage, type RunningBatch } from '../../db/batches.ts';
 import { asTenant } from '../../db/client.ts';
@@ -61,6 +62,7 @@ async function submitLines(context: Context, request: Request, response: Respons
   checkUpload(request);
   const options = validate(batchQuerySchema, request.query, '?');
   const batch = toNewBatch(options, ownerOf(context, request, '?'));
+  await admitWebhook(context, batch, '?/webhook/url');
   context.admission.check(batch.tenantId, batch.class);
   try {
     const { id, replayed } = await takeLines(context, request, response, { batch, source: fromBody });
@@ -82,14 +84,25 @@ async function submitJson(context: Context, request: Request, response: Response
   const owner = ownerOf(context, request, '');
   if (fileId !== undefined) {
     const batch = toNewBatch(options, { ...owner, fileId: parseFileId(fileId) ?? '' });
+    await admitWebhook(context, batch, '/webhook/url');
     const { id, inserted } = await openFileBatch(context, request, response, batch);
     return sendAccepted(context, response, { tenantId: batch.tenantId, id }, !inserted);
   }
   const batch = toNewBatch(options, owner);
+  await admitWebhook(context, batch, '/webhook/url');
   context.admission.check(batch.tenantId, batch.class);
   const source = fromItems(items ?? []);
   const { id, replayed } = await takeLines(context, request, response, { batch, source }).catch(inItems);
   await sendAccepted(context, response, { tenantId: batch.tenantId, id }, replayed);
+}
+
+/** @throws ProblemError as `Webhooks.admit`, if the batch's own webhook must not be called */
+async function admitWebhook(
+  { webhooks }: Context,
+  { tenantId, webhook }: NewBatch,
+  pointer: string,
+): Promise<void> {
+  if (webhook !== undefined) await webhooks.admit(tenantId, webhook.url, pointer);
 }
 
 /** Of a JSON body a pointer leads to the line. */

@@ -4,6 +4,7 @@ import { type Request, type Response, Router } from 'express';
 import { z } from 'zod';
 import { asTenant } from '../../db/client.ts';
 import { getDelivery, listDeliveries, replayDelivery } from '../../db/deliveries.ts';
+import { parseBatchId } from '../../shared/batch.ts';
 import { parseJobId } from '../../shared/job.ts';
 import { ProblemError } from '../../shared/problem.ts';
 import { deliveryIds, endpointIds } from '../../shared/webhook.ts';
@@ -38,6 +39,7 @@ async function list({ readers }: Context, request: Request, response: Response):
   const filter = {
     endpointId: query.endpoint && endpointIds.parse(query.endpoint),
     jobId: query.job && parseJobId(query.job),
+    batchId: query.batch && parseBatchId(query.batch),
     status: query.status,
     after: query.after && deliveryIds.parse(query.after),
     limit: query.limit,

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { createPool, type Pool } from '../../db/client.ts';
 import { connectNeo4j } from '../../db/graph-neo4j.ts';
 import { isMigrated } from '../../db/migrate.ts';
-import { listProcesses } from '../../db/processes.ts';
+import { listProcesses, type ProcessRow } from '../../db/processes.ts';
 import { measureLines } from '../../db/queue-age.ts';
 import type { Config } from '../../shared/config.ts';
 import { createDispatchQueue } from '../../shared/queues.ts';
@@ -38,7 +38,7 @@ export async function checkLedger(config: Config): Promise<readonly Finding[]> {
       ok('postgres', `${version} at ${address}`),
       ok('migrations', 'up to date'),
       await checkClock(pool),
-      ...(await checkProcesses(pool)),
+      ...judgeProcesses(await listProcesses(pool), config),
       await checkQueue(pool, config),
     ];
   } catch (error) {
@@ -70,19 +70,25 @@ export function judgeSkew(check: string, skew: number): Finding {
   return Math.abs(skew) >= skewMs.warn ? warn(check, detail, remedy) : ok(check, detail);
 }
 
-async function checkProcesses(pool: Pool): Promise<readonly Finding[]> {
-  const processes = await listProcesses(pool);
+/** What only some clients miss is a warning; webhooks that are not configured are missed by nobody. */
+export function judgeProcesses(
+  processes: readonly Pick<ProcessRow, 'type' | 'seenAt'>[],
+  { WEBHOOK_KEYS }: Pick<Config, 'WEBHOOK_KEYS'>,
+): readonly Finding[] {
   const remedies = {
     analysis: 'Without one nothing is analysed: npm start, or node dist/workers/analysis.js',
     dispatcher: 'Without one backlogs, schedules and lost work stand still: npm start',
     profile: 'Without one no profile is made: npm start, or node dist/workers/profile.js',
+    webhooks: 'Without one messages wait in the ledger: npm start, or node dist/workers/webhooks.js',
   } as const;
   return Object.entries(remedies).map(([type, remedy]) => {
     const found = processes.filter((one) => one.type === type);
     const oldest = Math.max(0, ...found.map(({ seenAt }) => (Date.now() - seenAt.getTime()) / 1000));
     if (found.length > 0)
       return ok(type, `${found.length} alive, last heartbeat at most ${oldest.toFixed(0)} s ago`);
-    return type === 'profile'
+    if (type === 'webhooks' && WEBHOOK_KEYS === '')
+      return skip(type, 'WEBHOOK_KEYS is not set: there are none');
+    return type === 'profile' || type === 'webhooks'
       ? warn(type, 'none is alive', remedy)
       : fail(type, 'none has been seen for 15 s', remedy);
   });

@@ -7,7 +7,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readConfig } from '../../shared/config.ts';
 import { checkModels, checkNode, judgeDisk, judgeEnvFile } from './check-machine.ts';
-import { judgeQueueAge, judgeRedis, judgeSkew } from './check-servers.ts';
+import { judgeProcesses, judgeQueueAge, judgeRedis, judgeSkew } from './check-servers.ts';
 import { showFinding } from './doctor.ts';
 import { warn } from './finding.ts';
 
@@ -23,6 +23,25 @@ test('notices names in .env that no setting has', () => {
   const found = judgeEnvFile('PROT=1\nDATABASE_URl=x\n');
   assert.is(found.state, 'warn');
   assert.match(found.detail, /PROT, DATABASE_URl/);
+});
+
+test('misses the processes that somebody waits for', () => {
+  const states = (types: readonly string[], WEBHOOK_KEYS: string) =>
+    Object.fromEntries(
+      judgeProcesses(
+        types.map((type) => ({ type, seenAt: new Date() })),
+        { WEBHOOK_KEYS },
+      ).map(({ check, state }) => [check, state]),
+    );
+  assert.equal(states([], 'k1:x'), {
+    analysis: 'fail',
+    dispatcher: 'fail',
+    profile: 'warn',
+    webhooks: 'warn',
+  });
+  assert.is(states([], '')['webhooks'], 'skip');
+  const all = ['analysis', 'dispatcher', 'profile', 'webhooks'];
+  assert.ok(Object.values(states(all, 'k1:x')).every((state) => state === 'ok'));
 });
 
 test('grades disk, clocks and the queue', () => {

@@ -15,8 +15,8 @@ export type BatchLines = readonly (BatchLine | string)[] | (() => AsyncIterable<
 
 type LinesQuery = NonNullable<CallInput<'POST /v1/batches'>['query']>;
 /** What is said of all lines. */
-export type BatchOptions = Omit<LinesQuery, 'kind' | 'options' | 'metadata' | 'store_input'> &
-  Pick<BatchRequest, 'kind' | 'options' | 'metadata' | 'store_input'>;
+export type BatchOptions = Omit<LinesQuery, 'kind' | 'options' | 'metadata' | 'webhook' | 'store_input'> &
+  Pick<BatchRequest, 'kind' | 'options' | 'metadata' | 'webhook' | 'store_input'>;
 
 export interface SubmitBatchOptions extends CallOptions {
   /** Makes it safe to send the lines again for 24 hours: none runs twice. Made by chance if left out. */

@@ -53,6 +53,38 @@ export type WebhookMessage = {
       readonly result: string;
     };
   } | {
+    readonly id: string;
+    readonly object: 'batch';
+    readonly status: 'validating' | 'in_progress' | 'canceling' | 'ended';
+    readonly deleted?: true;
+    readonly kind?: string;
+    readonly end_reason?: 'completed' | 'canceled' | 'expired' | 'invalid' | 'error' | null;
+    readonly model?: {
+      readonly name: string;
+      readonly version: string;
+      readonly digest: string;
+    };
+    readonly metadata?: Readonly<Record<string, string>>;
+    readonly input_file_id?: string | null;
+    readonly created_at?: string;
+    readonly ended_at?: string | null;
+    /** Of lines, at that moment */
+    readonly counts?: {
+      readonly total: number;
+      readonly succeeded: number;
+      readonly failed: number;
+      readonly canceled: number;
+      readonly expired: number;
+    };
+    readonly error?: {
+      readonly code: string;
+      readonly detail: string;
+    } | null;
+    readonly links?: {
+      readonly self: string;
+      readonly results: string;
+    };
+  } | {
     readonly object: 'profile';
     readonly job_id: string;
     readonly deleted?: true;
@@ -715,6 +747,13 @@ export type BatchRequest = {
   /** With false the texts are erased as their jobs end */
   readonly store_input?: boolean;
   readonly retention_seconds?: number;
+  /** Where this batch's events go, signed with the tenant's default secret (`GET /v1/webhook_secret`) */
+  readonly webhook?: {
+    /** https only, of a public server */
+    readonly url: string;
+    /** `batch.progress` comes at most once in 10 seconds */
+    readonly events?: readonly ('batch.progress' | 'batch.ended' | 'batch.*')[];
+  };
   /** The lines */
   readonly items?: readonly {
     /** Yours; once in a batch */
@@ -1257,6 +1296,8 @@ export interface Operations {
       readonly options?: string;
       /** A JSON object of up to 16 strings */
       readonly metadata?: string;
+      /** A JSON object, `{url, events}`, as in a JSON body */
+      readonly webhook?: string;
       readonly store_input?: 'true' | 'false';
       readonly retention_seconds?: number;
     };
@@ -2174,11 +2215,12 @@ export interface Operations {
       readonly id: string;
       readonly object: 'delivery';
       readonly endpoint_id: string | null;
-      /** The job's own webhook, where there is no endpoint */
+      /** The job's or batch's own webhook, where there is no endpoint */
       readonly url: string | null;
       readonly type: string;
       readonly sequence: number;
       readonly job_id: string | null;
+      readonly batch_id: string | null;
       readonly status: 'pending' | 'succeeded' | 'failed';
       /** Of one that failed: `exhausted`, `gone`, `endpoint_disabled`, `endpoint_deleted` or `gave_up` (5 days under way) */
       readonly status_reason: string | null;
@@ -2243,6 +2285,8 @@ export interface Operations {
       readonly endpoint?: string;
       /** About this job */
       readonly job?: string;
+      /** About this batch itself, not its jobs */
+      readonly batch?: string;
       readonly status?: 'pending' | 'succeeded' | 'failed';
       readonly limit?: number;
       /** Older than this one: the `last_id` of the page before */
@@ -2256,11 +2300,12 @@ export interface Operations {
         readonly id: string;
         readonly object: 'delivery';
         readonly endpoint_id: string | null;
-        /** The job's own webhook, where there is no endpoint */
+        /** The job's or batch's own webhook, where there is no endpoint */
         readonly url: string | null;
         readonly type: string;
         readonly sequence: number;
         readonly job_id: string | null;
+        readonly batch_id: string | null;
         readonly status: 'pending' | 'succeeded' | 'failed';
         /** Of one that failed: `exhausted`, `gone`, `endpoint_disabled`, `endpoint_deleted` or `gave_up` (5 days under way) */
         readonly status_reason: string | null;
@@ -2285,11 +2330,12 @@ export interface Operations {
       readonly id: string;
       readonly object: 'delivery';
       readonly endpoint_id: string | null;
-      /** The job's own webhook, where there is no endpoint */
+      /** The job's or batch's own webhook, where there is no endpoint */
       readonly url: string | null;
       readonly type: string;
       readonly sequence: number;
       readonly job_id: string | null;
+      readonly batch_id: string | null;
       readonly status: 'pending' | 'succeeded' | 'failed';
       /** Of one that failed: `exhausted`, `gone`, `endpoint_disabled`, `endpoint_deleted` or `gave_up` (5 days under way) */
       readonly status_reason: string | null;
@@ -2306,7 +2352,7 @@ export interface Operations {
         readonly status_code: number | null;
         readonly latency_ms: number;
         readonly detail: string | null;
-        /** The first kilobyte of the answer, if it was text; erased with the job */
+        /** The first kilobyte of the answer, if it was text; erased with the job or batch */
         readonly response_body: string | null;
       }[];
     };
@@ -2321,11 +2367,12 @@ export interface Operations {
       readonly id: string;
       readonly object: 'delivery';
       readonly endpoint_id: string | null;
-      /** The job's own webhook, where there is no endpoint */
+      /** The job's or batch's own webhook, where there is no endpoint */
       readonly url: string | null;
       readonly type: string;
       readonly sequence: number;
       readonly job_id: string | null;
+      readonly batch_id: string | null;
       readonly status: 'pending' | 'succeeded' | 'failed';
       /** Of one that failed: `exhausted`, `gone`, `endpoint_disabled`, `endpoint_deleted` or `gave_up` (5 days under way) */
       readonly status_reason: string | null;
@@ -2342,7 +2389,7 @@ export interface Operations {
         readonly status_code: number | null;
         readonly latency_ms: number;
         readonly detail: string | null;
-        /** The first kilobyte of the answer, if it was text; erased with the job */
+        /** The first kilobyte of the answer, if it was text; erased with the job or batch */
         readonly response_body: string | null;
       }[];
     };
@@ -2493,13 +2540,13 @@ export const answerFields: Readonly<Record<keyof Operations, readonly string[]>>
   'PATCH /v1/webhook_endpoints/{id}': ['id', 'object', 'url', 'events', 'include_result', 'description', 'status', 'status_reason', 'failing_since', 'created_at'],
   'DELETE /v1/webhook_endpoints/{id}': [],
   'POST /v1/webhook_endpoints/{id}/rotate_secret': ['object', 'secret', 'created_at', 'previous_expires_at'],
-  'POST /v1/webhook_endpoints/{id}/test': ['id', 'object', 'endpoint_id', 'url', 'type', 'sequence', 'job_id', 'status', 'status_reason', 'attempt_count', 'next_attempt_at', 'occurred_at', 'created_at', 'ended_at'],
+  'POST /v1/webhook_endpoints/{id}/test': ['id', 'object', 'endpoint_id', 'url', 'type', 'sequence', 'job_id', 'batch_id', 'status', 'status_reason', 'attempt_count', 'next_attempt_at', 'occurred_at', 'created_at', 'ended_at'],
   'POST /v1/webhook_endpoints/{id}/recover': ['object', 'endpoint_id', 'since', 'until', 'dry_run', 'deliveries', 'has_more'],
   'GET /v1/webhook_secret': ['object', 'secret', 'created_at', 'previous_expires_at'],
   'POST /v1/webhook_secret/rotate': ['object', 'secret', 'created_at', 'previous_expires_at'],
   'GET /v1/deliveries': ['object', 'data', 'has_more', 'first_id', 'last_id'],
-  'GET /v1/deliveries/{id}': ['id', 'object', 'endpoint_id', 'url', 'type', 'sequence', 'job_id', 'status', 'status_reason', 'attempt_count', 'next_attempt_at', 'occurred_at', 'created_at', 'ended_at', 'attempts'],
-  'POST /v1/deliveries/{id}/replay': ['id', 'object', 'endpoint_id', 'url', 'type', 'sequence', 'job_id', 'status', 'status_reason', 'attempt_count', 'next_attempt_at', 'occurred_at', 'created_at', 'ended_at', 'attempts'],
+  'GET /v1/deliveries/{id}': ['id', 'object', 'endpoint_id', 'url', 'type', 'sequence', 'job_id', 'batch_id', 'status', 'status_reason', 'attempt_count', 'next_attempt_at', 'occurred_at', 'created_at', 'ended_at', 'attempts'],
+  'POST /v1/deliveries/{id}/replay': ['id', 'object', 'endpoint_id', 'url', 'type', 'sequence', 'job_id', 'batch_id', 'status', 'status_reason', 'attempt_count', 'next_attempt_at', 'occurred_at', 'created_at', 'ended_at', 'attempts'],
   'GET /v1/users/{user_id}/export': [],
   'DELETE /v1/users/{user_id}': ['id', 'object', 'job_id', 'user_id', 'status', 'requested_at', 'completed_at', 'counts', 'links'],
   'GET /v1/erasures/{id}': ['id', 'object', 'job_id', 'user_id', 'status', 'requested_at', 'completed_at', 'counts', 'links'],

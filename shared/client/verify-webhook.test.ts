@@ -1,8 +1,10 @@
 // What is ours passes, in every form in which headers and bodies come; all else is refused.
 
 import { createHmac, randomBytes } from 'node:crypto';
+import { Webhook } from 'standardwebhooks';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { createWebhookSecret, signWebhook } from '../webhook-signature.ts';
 import { SomaError } from './soma-error.ts';
 import { verifyWebhook } from './verify-webhook.ts';
 
@@ -49,6 +51,32 @@ test('reads what was signed, as text or bytes, with plain headers or Headers', (
     verifyWebhook({ headers: new Headers(headers), body: Buffer.from(body) }, secret, { now }),
     event,
   );
+});
+
+test('takes what our sender and what the public package sign, and what it refuses so does the package', () => {
+  const [fresh, old, foreign] = [createWebhookSecret(), createWebhookSecret(), createWebhookSecret()];
+  const at = new Date();
+  for (const text of ['ä😀', '\u0000\u2028"\\', 'x'.repeat(10_000)]) {
+    const message = JSON.stringify({ type: 'job.succeeded', sequence: 3, data: { text } });
+    const ours = signWebhook([fresh, old], { id: 'dlv_1', at, body: Buffer.from(message) });
+    const theirs = { ...ours, 'webhook-signature': new Webhook(fresh).sign('dlv_1', at, message) };
+    for (const [headers, secrets] of [
+      [ours, [fresh, old]],
+      [theirs, [fresh]],
+    ] as const)
+      for (const one of secrets) {
+        const event = verifyWebhook({ headers, body: message }, one);
+        assert.equal(event, new Webhook(one).verify(message, headers));
+        assert.equal(event.data, { text });
+      }
+    for (const [changed, key] of [
+      [message, foreign],
+      [`${message} `, fresh],
+    ] as const) {
+      assert.throws(() => verifyWebhook({ headers: ours, body: changed }, key), isRefused);
+      assert.throws(() => new Webhook(key).verify(changed, ours));
+    }
+  }
 });
 
 test('takes either secret while one replaces the other, and either of two signatures', () => {
