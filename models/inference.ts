@@ -178,7 +178,8 @@ function poisoned(index: number, reason: 'crash' | 'timeout'): InferenceResult {
   return { index, error: error[reason] };
 }
 
-function addStats(a: InferenceStats, b: InferenceStats): InferenceStats {
+/** The work of both. */
+export function addStats(a: InferenceStats, b: InferenceStats): InferenceStats {
   return {
     microBatches: a.microBatches + b.microBatches,
     tokens: a.tokens + b.tokens,

@@ -24,6 +24,7 @@ import type { Logger } from '../shared/log.ts';
 import { metrics } from '../shared/metrics.ts';
 import type { Dispatch } from '../shared/queues.ts';
 import { charactersPerToken, createBatcher, type PoolEntry, type TakenPool } from './batcher.ts';
+import { describeCacheUse } from './cached-inference.ts';
 import { type CompletionWriter, untilAvailable } from './completion-writer.ts';
 import { createDeadlineWatch } from './deadline-watch.ts';
 import { createModelPace } from './model-pace.ts';
@@ -52,6 +53,9 @@ export interface AnalysisEngine {
   /** Milliseconds for an item while the model has work, over the last few pools; undefined before the first. */
   readonly itemMs: () => number | undefined;
 }
+
+/** Whether an item's result was known; undefined where nothing is cached, and of failures. */
+type Cached = InferenceResult['cached'];
 
 /** An older pace refuses no work. */
 const paceAgeMsMax = 2000;
@@ -191,7 +195,11 @@ export function createAnalysisEngine(options: {
     if (first === undefined) return;
     const { kind, modelVersion } = first.claim;
     const claimedAtMs = performance.now();
-    const jobs = claimed.map(({ claim, entry }) => ({ claim, entry, results: new Array<ItemResult>() }));
+    const jobs = claimed.map((one) => ({
+      ...one,
+      results: new Array<ItemResult>(),
+      cached: new Array<Cached>(),
+    }));
     const owners = jobs.flatMap((job) => job.claim.texts.map((text, index) => ({ job, index, text })));
     const dropped = new Set<number>();
     for (const job of jobs) {
@@ -204,6 +212,7 @@ export function createAnalysisEngine(options: {
     }
     metrics.poolItems.observe({ kind }, owners.length);
     let counted = noStats;
+    let itemsRun = 0;
     metrics.poolFlushes.inc({ kind, reason: taken.reason });
 
     const onResults = (
@@ -211,12 +220,15 @@ export function createAnalysisEngine(options: {
       microBatch: MicroBatch,
       stats: InferenceStats,
     ): void => {
-      countProgress(kind, results.filter(({ error }) => error?.code !== 'dropped').length, counted, stats);
+      const ran = results.filter(({ cached, error }) => cached !== true && error?.code !== 'dropped').length;
+      countProgress(kind, ran, counted, stats);
+      itemsRun += ran;
       counted = stats;
       for (const result of results) {
         const owner = owners[result.index];
         if (owner === undefined) continue;
         const { job } = owner;
+        job.cached.push(result.cached);
         job.results.push(
           result.error === undefined
             ? { index: owner.index, output: result.output }
@@ -229,14 +241,18 @@ export function createAnalysisEngine(options: {
       pump();
     };
     try {
-      const items = owners.map(({ job, text }) => ({ text, options: job.claim.options }));
+      const items = owners.map(({ job, text }) => ({
+        text,
+        options: job.claim.options,
+        scope: job.claim.tenantId,
+      }));
       const sentMs = performance.now();
       const stats = await inference.predict({ kind, version: modelVersion, items, dropped, onResults });
       metrics.inferenceSeconds.observe({ kind }, (stats.tokenizeMs + stats.inferenceMs) / 1000);
-      pace.count(sentMs, owners.length - dropped.size);
+      pace.count(sentMs, itemsRun);
       const cost = { tokens: estimateTokens(claimed), ms: stats.tokenizeMs + stats.inferenceMs };
-      // What of a pool was dropped cost nothing, so such a pool teaches nothing.
-      if (dropped.size === 0) tuner.observe(taken.key, cost, inference.cost(kind, modelVersion));
+      // What of a pool was dropped or known cost nothing, so such a pool teaches nothing.
+      if (itemsRun === owners.length) tuner.observe(taken.key, cost, inference.cost(kind, modelVersion));
       if (batcher.items() === 0) writer.flush();
     } catch (error) {
       log.error({ err: error }, 'inference failed');
@@ -245,7 +261,7 @@ export function createAnalysisEngine(options: {
   };
 
   const finish = (
-    job: { claim: Claim; entry: Entry; results: ItemResult[] },
+    job: { claim: Claim; entry: Entry; results: ItemResult[]; cached: readonly Cached[] },
     run: {
       claimedAtMs: number;
       stats: InferenceStats;
@@ -284,7 +300,7 @@ export function createAnalysisEngine(options: {
         micro_batch_tokens: microBatch.paddedTokens,
         padding_ratio: milliseconds(stats.paddedTokens / Math.max(1, stats.tokens)),
         flush_reason: run.reason,
-        cache: 'none',
+        cache: describeCacheUse(job.cached),
       },
     };
     drops.delete(claim.id);

@@ -3,7 +3,7 @@
 
 import { getPriority, hostname, setPriority } from 'node:os';
 import { createPool } from '../db/client.ts';
-import { cancelsChannel } from '../db/jobs.ts';
+import { cancelsChannel, erasuresChannel } from '../db/jobs.ts';
 import { listenToJobs } from '../db/listen.ts';
 import { startInference } from '../models/inference.ts';
 import { createRegistry } from '../models/registry.ts';
@@ -13,14 +13,19 @@ import { metrics, serveMetrics } from '../shared/metrics.ts';
 import { startTicker, stopOnSignal } from '../shared/process.ts';
 import { analysisQueues, createDispatchQueue, dispatchSchema } from '../shared/queues.ts';
 import { type AnalysisEngine, createAnalysisEngine } from './analysis-engine.ts';
+import { createCachedInference } from './cached-inference.ts';
 import { createCompletionWriter } from './completion-writer.ts';
 import { type Consumer, consume } from './consume.ts';
 import { startHeartbeat } from './heartbeat.ts';
+import { createResultCache } from './result-cache.ts';
 
 const config = readConfig();
 const log = createLog('analysis', config.LOG_LEVEL);
 const worker = `${hostname()}:${process.pid}`;
 const database = createPool(config.DATABASE_URL, { role: 'worker', max: 4 });
+
+/** How long results that are too old stay in memory at most. */
+const cacheSweepMs = 60_000;
 
 // Behind intake and ledger, however it was started; the model process inherits it.
 if (getPriority() < config.WORKER_NICE) setPriority(config.WORKER_NICE);
@@ -46,6 +51,10 @@ for (const { kind, version, provider } of inference.models()) {
   metrics.executionProvider.set({ provider }, 1);
 }
 
+const cache = createResultCache({
+  bytesMax: config.RESULT_CACHE_MB * 2 ** 20,
+  ageMsMax: config.RESULT_CACHE_TTL_S * 1000,
+});
 const writer = createCompletionWriter({
   pool: database,
   log,
@@ -57,7 +66,7 @@ const engine: AnalysisEngine = createAnalysisEngine({
   config,
   log,
   database,
-  inference,
+  inference: createCachedInference(inference, cache),
   registry,
   writer,
   worker,
@@ -84,16 +93,20 @@ async function isStuck(): Promise<boolean> {
   return Math.min(stuckMs, engine.sinceClaimMs()) > config.PROGRESS_MS;
 }
 
-// What is not heard here, the renewal of the leases tells.
+// Cancels that are not heard here, the renewal of the leases tells; for erasures the cache is open only while they are.
 const cancels = listenToJobs(
   config.DATABASE_URL,
   {
-    changed: engine.drop,
-    reconnected: () => undefined,
-    failed: (error) => log.warn({ err: error }, 'the listening connection failed'),
+    changed: (ids, channel) => (channel === erasuresChannel ? cache.forget(ids) : engine.drop(ids)),
+    reconnected: cache.open,
+    failed: (error) => {
+      cache.close();
+      log.warn({ err: error }, 'the listening connection failed');
+    },
   },
-  [cancelsChannel],
+  [cancelsChannel, erasuresChannel],
 );
+const sweeps = startTicker('result-cache', cacheSweepMs, log, async () => cache.sweep());
 const leases = startTicker('leases', config.LEASE_MS / 3, log, engine.renew);
 const progress = startTicker('progress', 5000, log, async () => {
   if (!(await isStuck())) return;
@@ -120,6 +133,7 @@ stopOnSignal(log, config.DRAIN_MS, () => {
     ['consumers', () => Promise.all(consumers.map((consumer) => consumer.close(config.DRAIN_MS - 2000)))],
     ['progress', progress.close],
     ['leases', leases.close],
+    ['sweeps', sweeps.close],
     ['cancels', cancels.close],
     ['heartbeat', heartbeat.close],
     ['queue', queue.close],
