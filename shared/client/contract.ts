@@ -146,7 +146,8 @@ export type Job = {
     /** Padded tokens to real tokens in the pool */
     readonly padding_ratio: number;
     readonly flush_reason: 'full' | 'tokens' | 'goal' | 'idle' | 'timeout' | 'turn' | 'drain';
-    readonly cache: string;
+    /** Whether results were known from equal texts: all, none, some; none where nothing is kept */
+    readonly cache: 'hit' | 'miss' | 'mixed' | 'none';
   } | null;
   readonly error: {
     readonly code: string;
@@ -913,7 +914,8 @@ export type ExportLine = {
       /** Padded tokens to real tokens in the pool */
       readonly padding_ratio: number;
       readonly flush_reason: 'full' | 'tokens' | 'goal' | 'idle' | 'timeout' | 'turn' | 'drain';
-      readonly cache: string;
+      /** Whether results were known from equal texts: all, none, some; none where nothing is kept */
+      readonly cache: 'hit' | 'miss' | 'mixed' | 'none';
     } | null;
     readonly error: {
       readonly code: string;
@@ -1112,7 +1114,8 @@ export interface Operations {
           /** Padded tokens to real tokens in the pool */
           readonly padding_ratio: number;
           readonly flush_reason: 'full' | 'tokens' | 'goal' | 'idle' | 'timeout' | 'turn' | 'drain';
-          readonly cache: string;
+          /** Whether results were known from equal texts: all, none, some; none where nothing is kept */
+          readonly cache: 'hit' | 'miss' | 'mixed' | 'none';
         } | null;
         readonly error: {
           readonly code: string;
