@@ -89,20 +89,14 @@ test('tenants do not share what they have in common', async () => {
 
 test('runs a thousand equal texts in flight once', async () => {
   const before = await readMetric(worker, 'soma_items_inferred_total');
-  const texts = new Array<string>(100).fill('All at the same time.');
+  const texts = Array.from({ length: 100 }, () => 'All at the same time.');
   const jobs = await Promise.all(Array.from({ length: 10 }, () => analyze(acme, texts)));
   assert.is((await readMetric(worker, 'soma_items_inferred_total')) - before, 1);
   assert.is(
     new Set(jobs.flatMap((job) => outputsOf(job) ?? []).map((output) => JSON.stringify(output))).size,
     1,
   );
-  assert.equal(
-    jobs
-      .map(({ execution }) => execution?.cache)
-      .sort()
-      .at(-1),
-    'mixed',
-  );
+  assert.is(jobs.filter(({ execution }) => execution?.cache === 'mixed').length, 1);
 });
 
 test('an erased job or person takes all results of its tenant out of every worker, and no others', async () => {

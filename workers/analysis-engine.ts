@@ -2,14 +2,7 @@
 // and each job is written as soon as its last item is done. While one pool is in the model, the next is claimed.
 
 import type { Pool as Database } from '../db/client.ts';
-import {
-  type Claim,
-  type ItemResult,
-  renewLeases,
-  retryJobs,
-  type StatedFact,
-  startJobs,
-} from '../db/attempts.ts';
+import { type Claim, renewLeases, retryJobs, type StatedFact, startJobs } from '../db/attempts.ts';
 import {
   type Inference,
   type InferenceResult,
@@ -53,9 +46,6 @@ export interface AnalysisEngine {
   /** Milliseconds for an item while the model has work, over the last few pools; undefined before the first. */
   readonly itemMs: () => number | undefined;
 }
-
-/** Whether an item's result was known; undefined where nothing is cached, and of failures. */
-type Cached = InferenceResult['cached'];
 
 /** An older pace refuses no work. */
 const paceAgeMsMax = 2000;
@@ -195,11 +185,7 @@ export function createAnalysisEngine(options: {
     if (first === undefined) return;
     const { kind, modelVersion } = first.claim;
     const claimedAtMs = performance.now();
-    const jobs = claimed.map((one) => ({
-      ...one,
-      results: new Array<ItemResult>(),
-      cached: new Array<Cached>(),
-    }));
+    const jobs = claimed.map(({ claim, entry }) => ({ claim, entry, results: new Array<InferenceResult>() }));
     const owners = jobs.flatMap((job) => job.claim.texts.map((text, index) => ({ job, index, text })));
     const dropped = new Set<number>();
     for (const job of jobs) {
@@ -228,12 +214,7 @@ export function createAnalysisEngine(options: {
         const owner = owners[result.index];
         if (owner === undefined) continue;
         const { job } = owner;
-        job.cached.push(result.cached);
-        job.results.push(
-          result.error === undefined
-            ? { index: owner.index, output: result.output }
-            : { index: owner.index, error: result.error },
-        );
+        job.results.push({ ...result, index: owner.index });
         if (job.results.length === job.claim.texts.length) {
           finish(job, { claimedAtMs, stats, microBatch, poolItems: owners.length, reason: taken.reason });
         }
@@ -261,7 +242,7 @@ export function createAnalysisEngine(options: {
   };
 
   const finish = (
-    job: { claim: Claim; entry: Entry; results: ItemResult[]; cached: readonly Cached[] },
+    job: { claim: Claim; entry: Entry; results: InferenceResult[] },
     run: {
       claimedAtMs: number;
       stats: InferenceStats;
@@ -300,7 +281,7 @@ export function createAnalysisEngine(options: {
         micro_batch_tokens: microBatch.paddedTokens,
         padding_ratio: milliseconds(stats.paddedTokens / Math.max(1, stats.tokens)),
         flush_reason: run.reason,
-        cache: describeCacheUse(job.cached),
+        cache: describeCacheUse(results),
       },
     };
     drops.delete(claim.id);

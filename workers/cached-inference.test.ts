@@ -83,8 +83,6 @@ async function ask(
 }
 
 const outputsOf = (results: readonly InferenceResult[]) => results.map(({ output }) => output);
-const useOf = (results: readonly InferenceResult[]) =>
-  describeCacheUse(results.map((result) => result.cached));
 const codesOf = (results: readonly InferenceResult[]) => results.map(({ error }) => error?.code);
 const numbered = (count: number) =>
   Array.from({ length: count }, (_, index) => `I am number ${index} ${'and happy '.repeat(index % 17)}`);
@@ -105,9 +103,9 @@ test('gives what the model gave, byte by byte, which is what it gives to the tex
   for (const kind of ['emotion', 'reasoning', 'embedding']) {
     const texts = ['I was late because the bus broke down. I hate that.', ...numbered(20)];
     const first = await ask(texts, { kind });
-    assert.is(useOf(first.results), 'miss');
+    assert.is(describeCacheUse(first.results), 'miss');
     const again = await ask([...texts].reverse(), { kind });
-    assert.is(useOf(again.results), 'hit');
+    assert.is(describeCacheUse(again.results), 'hit');
     assert.is(again.stats.microBatches, 0);
     assert.equal(outputsOf([...again.results].reverse()), outputsOf(first.results));
     cache.close();
@@ -126,7 +124,7 @@ test('gives what the model gave, byte by byte, which is what it gives to the tex
 
 test('runs a thousand equal texts in flight once', async () => {
   const pools = await Promise.all(
-    Array.from({ length: 10 }, () => ask(new Array<string>(100).fill('The same'))),
+    Array.from({ length: 10 }, () => ask(Array.from({ length: 100 }, () => 'The same'))),
   );
   assert.equal(sent, [['The same']]);
   const results = pools.flatMap((pool) => pool.results);
@@ -147,7 +145,7 @@ test('a pool of known, waiting and new items sends only the new ones', async () 
     ],
   );
   assert.equal(
-    both.map(({ results }) => useOf(results)),
+    both.map(({ results }) => describeCacheUse(results)),
     ['mixed', 'mixed'],
   );
 });
@@ -155,8 +153,8 @@ test('a pool of known, waiting and new items sends only the new ones', async () 
 test('tenants share nothing, neither what is kept nor what is in the model', async () => {
   const [one, other] = await Promise.all([ask(['Alike'], { scope: 'a' }), ask(['Alike'], { scope: 'b' })]);
   assert.equal(sent, [['Alike'], ['Alike']]);
-  assert.equal([useOf(one.results), useOf(other.results)], ['miss', 'miss']);
-  assert.is(useOf((await ask(['Alike'], { scope: 'c' })).results), 'miss');
+  assert.equal([describeCacheUse(one.results), describeCacheUse(other.results)], ['miss', 'miss']);
+  assert.is(describeCacheUse((await ask(['Alike'], { scope: 'c' })).results), 'miss');
   assert.equal(outputsOf(one.results), outputsOf(other.results));
 });
 
@@ -220,7 +218,7 @@ test('an item that cannot be prepared fails each time', async () => {
   for (let round = 1; round <= 2; round++) {
     const { results } = await ask([text]);
     assert.equal(codesOf(results), ['preparation_failed']);
-    assert.is(useOf(results), 'none');
+    assert.is(describeCacheUse(results), 'none');
     assert.is(sent.length, round);
   }
 });
@@ -228,17 +226,17 @@ test('an item that cannot be prepared fails each time', async () => {
 test('keeps nothing that was in the model when its tenant was erased', async () => {
   const running = ask(['Secret', ...numbered(20)]);
   cache.forget(['a']);
-  assert.is(useOf((await running).results), 'miss');
-  assert.is(useOf((await ask(['Secret'])).results), 'miss');
-  assert.is(useOf((await ask(['Secret'])).results), 'hit');
+  assert.is(describeCacheUse((await running).results), 'miss');
+  assert.is(describeCacheUse((await ask(['Secret'])).results), 'miss');
+  assert.is(describeCacheUse((await ask(['Secret'])).results), 'hit');
 });
 
 test('lets everything through while the cache is closed', async () => {
   cache.close();
   const { results } = await ask(['One', 'One']);
-  assert.equal(useOf(results), 'none');
+  assert.equal(describeCacheUse(results), 'none');
   cache.open();
-  assert.is(useOf((await ask(['One'])).results), 'miss');
+  assert.is(describeCacheUse((await ask(['One'])).results), 'miss');
 });
 
 test('those that wait for a pool that cannot be run try for themselves', async () => {

@@ -167,7 +167,7 @@ export function createCachedInference(inference: Inference, cache: ResultCache):
   const fail = (run: Run, indices: readonly number[], error: unknown): void => {
     run.ended = true;
     runs.delete(run);
-    for (const index of [...run.waits.keys()]) stopWaiting(run.waits, index);
+    for (const index of run.waits.keys()) stopWaiting(run.waits, index);
     const left = indices.flatMap((index) => run.leads.get(index) ?? []);
     run.reject(error);
     inferAll(left.flatMap(handOver));
@@ -262,10 +262,8 @@ function isStill({ kind, version, digest, provider }: ReadyModel, inference: Inf
 }
 
 /** How far the cache spared a job the model, from what its results say. */
-export function describeCacheUse(
-  cached: readonly (boolean | undefined)[],
-): 'hit' | 'miss' | 'mixed' | 'none' {
-  const told = cached.filter((one) => one !== undefined);
+export function describeCacheUse(results: readonly InferenceResult[]): 'hit' | 'miss' | 'mixed' | 'none' {
+  const told = results.flatMap(({ cached }) => cached ?? []);
   if (told.length === 0) return 'none';
   if (told.every((one) => one)) return 'hit';
   return told.some((one) => one) ? 'mixed' : 'miss';

@@ -82,7 +82,7 @@ export function createResultCache(options: {
     },
     forget: (scopes) => {
       marked += 1;
-      for (const scope of scopes) for (const key of [...(keysOf.get(scope) ?? [])]) entries.delete(key);
+      for (const scope of scopes) for (const key of keysOf.get(scope) ?? []) entries.delete(key);
       measure();
     },
     close: () => {
