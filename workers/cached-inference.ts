@@ -13,7 +13,7 @@ import {
 } from '../models/inference.ts';
 import { droppedResult, type ReadyModel } from '../models/inference-protocol.ts';
 import { metrics } from '../shared/metrics.ts';
-import { keyOf, type ResultCache } from './result-cache.ts';
+import { keyOf, prefixOf, type ResultCache } from './result-cache.ts';
 
 /** A pool with what is known of it. An item is in the model, or waits for its equal, or has its result. */
 interface Run {
@@ -183,6 +183,8 @@ export function createCachedInference(inference: Inference, cache: ResultCache):
     const model = modelOf(inference, kind, version);
     const known: InferenceResult[] = [];
     const toRun: number[] = [];
+    // Those of a job follow one another.
+    let last: { scope?: string; options?: object; prefix: string } = { prefix: '' };
     for (const [index, { scope, options, text }] of items.entries()) {
       if (dropped?.has(index)) {
         known.push(droppedResult(index));
@@ -192,7 +194,9 @@ export function createCachedInference(inference: Inference, cache: ResultCache):
         toRun.push(index);
         continue;
       }
-      const key = keyOf({ ...model, scope, options, text });
+      if (scope !== last.scope || options !== last.options)
+        last = { scope, options, prefix: prefixOf({ ...model, scope, options }) };
+      const key = keyOf(last.prefix, text);
       const output = cache.get(key);
       const flight = flights.get(key);
       if (output !== undefined) {

@@ -1,12 +1,12 @@
 // Outputs of the model by the digest of what was asked, for as long as they may be kept: bounded in bytes and in age,
 // each tenant's apart. It holds no text that was sent, but outputs quote texts, so an erasure empties it.
 
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { metrics } from '../shared/metrics.ts';
 
-/** Everything that an output depends on, and whose it is. */
-export interface Question {
+/** Everything but the text that an output depends on, and whose it is. */
+export interface Asked {
   /** The tenant; equal questions of two tenants have nothing to do with each other. */
   readonly scope: string;
   readonly kind: string;
@@ -15,7 +15,6 @@ export interface Question {
   readonly digest: string;
   readonly provider: string;
   readonly options: Readonly<Record<string, unknown>>;
-  readonly text: string;
 }
 
 export interface ResultCache {
@@ -39,8 +38,8 @@ interface Entry {
   readonly output: string;
 }
 
-/** What an entry costs beside its output: measured 480 bytes with its key and its places in the maps. */
-const entryBytes = 500;
+/** What an entry costs beside its output: 280 bytes measured, with its key and its places in the maps. */
+const entryBytes = 300;
 
 /** A closed cache; one of no bytes stays so. @param options.now milliseconds, of a clock that does not go back */
 export function createResultCache(options: {
@@ -101,10 +100,14 @@ export function createResultCache(options: {
   };
 }
 
-/** SHA-256 of a JSON array, in which no two different questions look alike. */
-export function keyOf({ scope, kind, version, digest, provider, options, text }: Question): string {
-  const parts = JSON.stringify([scope, kind, version, digest, provider, inOrder(options), text]);
-  return createHash('sha256').update(parts).digest('base64url');
+/** What all items of a job have in common in their keys: a JSON array, which tells where it ends. */
+export function prefixOf({ scope, kind, version, digest, provider, options }: Asked): string {
+  return JSON.stringify([scope, kind, version, digest, provider, inOrder(options)]);
+}
+
+/** SHA-256 of a prefix and a text, of which no two different pairs look alike. */
+export function keyOf(prefix: string, text: string): string {
+  return hash('sha256', prefix + text, 'base64url');
 }
 
 /** The same value with the keys of every object in order. */
