@@ -1,12 +1,14 @@
 // The analysis process: takes dispatches from Redis, runs them through the models of its inference child, and
-// writes the results to the ledger. Start as many as there are cores.
+// writes the results to the ledger. Start as many as there are cores, each with its own: `analysis.js --cpus 1`.
 
 import { getPriority, hostname, setPriority } from 'node:os';
+import { parseArgs } from 'node:util';
 import { createPool } from '../db/client.ts';
 import { cancelsChannel, erasuresChannel } from '../db/jobs.ts';
 import { listenToJobs } from '../db/listen.ts';
 import { startInference } from '../models/inference.ts';
 import { createRegistry } from '../models/registry.ts';
+import { readCpus } from '../shared/allowed-cores.ts';
 import { readConfig } from '../shared/config.ts';
 import { createLog } from '../shared/log.ts';
 import { metrics, serveMetrics } from '../shared/metrics.ts';
@@ -17,6 +19,7 @@ import { createCachedInference } from './cached-inference.ts';
 import { createCompletionWriter } from './completion-writer.ts';
 import { type Consumer, consume } from './consume.ts';
 import { startHeartbeat } from './heartbeat.ts';
+import { pinProcess } from './pin-process.ts';
 import { createResultCache } from './result-cache.ts';
 
 const config = readConfig();
@@ -27,8 +30,10 @@ const database = createPool(config.DATABASE_URL, { role: 'worker', max: 4 });
 /** How long results that are too old stay in memory at most. */
 const cacheSweepMs = 60_000;
 
-// Behind intake and ledger, however it was started; the model process inherits it.
+// Behind intake and ledger, however it was started; the model process inherits it, and the cores.
 if (getPriority() < config.WORKER_NICE) setPriority(config.WORKER_NICE);
+const { values: args } = parseArgs({ options: { cpus: { type: 'string' } } });
+if (args.cpus !== undefined) pinProcess(readCpus(args.cpus));
 
 const registry = createRegistry(config.MODELS_DIR);
 const inference = await startInference({
