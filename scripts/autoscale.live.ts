@@ -58,6 +58,7 @@ test('adds a worker under load, drains it when idle, and runs every job once', a
       QUEUE_PREFIX: `{${name}}`,
       AUTOSCALE_AGE_MS: '200',
       AUTOSCALE_IDLE_MS: '3000',
+      RESULT_CACHE_MB: '0',
     },
     deathSignal: 'TERM',
     onLine: (line) => lines.push(line),

@@ -230,7 +230,8 @@ export function createAnalysisEngine(options: {
       const sentMs = performance.now();
       const stats = await inference.predict({ kind, version: modelVersion, items, dropped, onResults });
       metrics.inferenceSeconds.observe({ kind }, (stats.tokenizeMs + stats.inferenceMs) / 1000);
-      pace.count(sentMs, itemsRun);
+      // A pool that needed no run says nothing of how long the one beside it has had the model.
+      if (itemsRun > 0) pace.count(sentMs, itemsRun);
       const cost = { tokens: estimateTokens(claimed), ms: stats.tokenizeMs + stats.inferenceMs };
       // What of a pool was dropped or known cost nothing, so such a pool teaches nothing.
       if (itemsRun === owners.length) tuner.observe(taken.key, cost, inference.cost(kind, modelVersion));
