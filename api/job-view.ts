@@ -92,7 +92,9 @@ export const jobViewSchema = z.object({
       micro_batch_tokens: z.int(),
       padding_ratio: z.number().describe('Padded tokens to real tokens in the pool'),
       flush_reason: z.enum(['full', 'tokens', 'goal', 'idle', 'timeout', 'turn', 'drain']),
-      cache: z.string(),
+      cache: z
+        .enum(['hit', 'miss', 'mixed', 'none'])
+        .describe('Whether results were known from equal texts: all, none, some; none where nothing is kept'),
     })
     .nullable(),
   error: itemErrorSchema.nullable(),

@@ -94,7 +94,6 @@ export async function measureCapacity(options: BenchOptions): Promise<boolean> {
       goal,
       grain,
       texts: texts.description,
-      cache: 'none',
     },
     rounds: points,
     summary: { highest: found },

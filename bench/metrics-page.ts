@@ -35,6 +35,13 @@ export function describeBatches(before: string, after: string) {
   };
 }
 
+/** What became of the texts between two readings: known, waited for in the model, or run. */
+export function describeCache(before: string, after: string) {
+  const grown = (name: string) =>
+    sumSamples(after, `soma_cache_${name}_total{`) - sumSamples(before, `soma_cache_${name}_total{`);
+  return { hits: grown('hits'), coalesced: grown('coalesced'), misses: grown('misses') };
+}
+
 function sumReal(before: string, after: string): number {
   const real = (page: string) =>
     page

@@ -1,5 +1,5 @@
-// The texts of the simulated users: each one once, or, as the former system's load test had them, twenty over and
-// over. Emotions come from GoEmotions, reasons from the corpora of cause and effect, where they lie beside the repository.
+// The texts of the simulated users: each one once, or as many as the former system's load test had different inputs,
+// over and over. Emotions come from GoEmotions, reasons from the corpora of cause and effect, where they lie beside the repository.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,8 +17,8 @@ export interface TextSource {
 
 const data = join(packageRoot, '../shared/data');
 const generatedTexts = 40_000;
-/** As many as the former system's load test had of each sort. */
-const repeatedTextsEach = 20;
+/** Its load test sent twenty texts for each of a hundred users, 2,000 inputs to its cache; ours would see twenty. */
+const repeatedTextsEach = 1000;
 
 /** Every text is given once; where a corpus ends it begins again with the number of the round at each end. */
 export function uniqueTexts(seed: number): TextSource {
@@ -31,14 +31,14 @@ export function uniqueTexts(seed: number): TextSource {
   };
 }
 
-/** Twenty texts of each sort, again and again. */
+/** Two thousand texts, half of each sort, again and again. */
 export function repeatedTexts(seed: number): TextSource {
   const random = createRandom(seed);
-  const few = (texts: readonly string[]) => mix(texts.slice(0, 2000), random).slice(0, repeatedTextsEach);
+  const few = (texts: readonly string[]) => mix(texts.slice(0, 10_000), random).slice(0, repeatedTextsEach);
   const emotions = few(readEmotions(seed));
   const reasons = few(readReasons(seed));
   return {
-    description: `repeated: ${repeatedTextsEach} of emotions and ${repeatedTextsEach} of reasons`,
+    description: `repeated: ${emotions.length} of emotions and ${reasons.length} of reasons`,
     emotion: () => emotions[pickIndex(random, emotions.length)] ?? '',
     reasoning: () => reasons[pickIndex(random, reasons.length)] ?? '',
   };

@@ -15,6 +15,7 @@ export const partNames = {
   batch: '100,000 lines streamed in and out, kills in between, and what a batch costs beside the bare model',
   backfill: 'live requests with and without a backfill beside them',
   mix: 'the five personas: the highest share of 1,000 users within the goal, unique and repeated texts',
+  cache: 'a known text beside a new one, equal texts in flight, and what tenants can tell of each other',
   connections: '1,000 connections at 600 submits a second while a backlog keeps the workers busy',
   padding: 'padded to real tokens with a backlog',
   loop: 'the longest event-loop gap of each process under load',

@@ -3,6 +3,7 @@
 
 import { measureBackfill } from './backfill.ts';
 import { measureBatch } from './batch.ts';
+import { measureCache } from './cache.ts';
 import { measureCancel } from './cancel.ts';
 import { measureCapacity } from './capacity.ts';
 import { measureConnections } from './connections.ts';
@@ -43,6 +44,7 @@ const measures: Readonly<Record<PartName, (options: BenchOptions) => Promise<boo
   backfill: measureBackfill,
   batch: measureBatch,
   mix: measureMix,
+  cache: measureCache,
   connections: measureConnections,
   padding: measurePadding,
   loop: measureLoop,

@@ -36,7 +36,7 @@ export function startReport(): { readonly startedAt: string; readonly loadBefore
 
 /** Writes `bench/results/<part>.json`, prints the figures, and returns whether all of them hold. */
 export function writeReport(started: ReturnType<typeof startReport>, report: Report): boolean {
-  const { part, kind, figures, ...rest } = report;
+  const { part, kind, figures, settings, ...rest } = report;
   const judged = figures.map((figure) => ({
     ...figure,
     met: reaches(figure, figure.bound),
@@ -52,6 +52,8 @@ export function writeReport(started: ReturnType<typeof startReport>, report: Rep
     load_after: load(),
     model: describeModel(kind),
     figures: judged,
+    // Workers of the benchmarks keep no results unless a part says so.
+    settings: { cache: 'off', ...settings },
     ...rest,
   };
   const folder = join(packageRoot, 'bench/results');

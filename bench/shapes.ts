@@ -60,7 +60,7 @@ export async function measureShape(name: ShapeName, options: BenchOptions): Prom
     part: name,
     seed,
     kind: 'emotion',
-    settings: { users, seconds, stretch: options.stretch, texts: texts.description, cache: 'none' },
+    settings: { users, seconds, stretch: options.stretch, texts: texts.description },
     rounds: { stages: [stage] },
     summary: { levels, memoryMb: { before: memoryBefore, after: memoryAfter } },
     figures: [

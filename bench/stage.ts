@@ -6,7 +6,7 @@ import { type CpuTimes, readCpuTimes } from './cpu-time.ts';
 import type { HttpClient } from './http-client.ts';
 import { showLive } from './live-view.ts';
 import { readBusy } from './machine.ts';
-import { describeBatches, largestSample, readMetrics, sumSamples } from './metrics-page.ts';
+import { describeBatches, describeCache, largestSample, readMetrics, sumSamples } from './metrics-page.ts';
 import { createLoopState, runOpenLoop } from './open-loop.ts';
 import type { Arrival } from './personas.ts';
 import { round } from './report.ts';
@@ -31,6 +31,7 @@ export interface StageResult extends StageSummary {
   /** Cores that were busy on the whole machine, of these by processes not ours, and what the host took away. */
   readonly machine: { readonly busy: number; readonly others: number; readonly stolen: number };
   readonly batches: ReturnType<typeof describeBatches>;
+  readonly cache: ReturnType<typeof describeCache>;
   /** Longest time in which a process's event loop ran nothing else, in milliseconds, by process. */
   readonly loopGapMs: Readonly<Record<string, number>>;
   /** From the last due request until nothing that was accepted is left. */
@@ -95,6 +96,7 @@ export async function runStage(system: System, client: HttpClient, stage: Stage)
       others: round(busy - ours, 3),
     },
     batches: describeBatches(pagesBefore['analysis'] ?? '', pages['analysis'] ?? ''),
+    cache: describeCache(pagesBefore['analysis'] ?? '', pages['analysis'] ?? ''),
     loopGapMs: Object.fromEntries(loopGaps),
     drainSeconds: round(drainSeconds, 2),
     unfinished,

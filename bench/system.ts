@@ -22,6 +22,8 @@ export interface System {
 export interface SystemOptions {
   /** One analysis worker is pinned to each. */
   readonly cores?: readonly number[];
+  /** Whether workers keep results as they do by default; without it each text is run, however often it comes. */
+  readonly cache?: boolean;
   /** Also a profile worker, which not every measurement needs. */
   readonly profile?: boolean;
   /** Settings of every process. */
@@ -60,7 +62,8 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   const rest = { env: options.env, flags: options.nodeFlags, nice: options.nice };
   const dispatcher = await startNode('dispatcher', rest);
   const profiles = options.profile === true ? [await startNode('profile', rest)] : [];
-  const workers = await startWorkers(cores, rest);
+  const cache = options.cache === true ? { RESULT_CACHE_MB: String(readConfig().RESULT_CACHE_MB) } : {};
+  const workers = await startWorkers(cores, { ...rest, env: { ...cache, ...rest.env } });
   await delay(workersSeenMs);
   const urlsOf = (processes: readonly RunningProcess[]) => processes.map(({ url }) => url);
   return {
@@ -90,7 +93,7 @@ interface NodeSettings {
   readonly nice?: number | undefined;
 }
 
-/** One analysis worker on each core, each ready. */
+/** One analysis worker on each core, each ready; they keep no results unless told to. */
 export function startWorkers(
   cores: readonly number[],
   { env = {}, flags = [], nice = readConfig().WORKER_NICE }: NodeSettings = {},
@@ -99,7 +102,7 @@ export function startWorkers(
     cores.map((core) => {
       const place = ['taskset', '-c', String(core), 'nice', '-n', String(nice)];
       const command = [...place, ...node('workers/analysis.js', flags)];
-      return startProcess({ name: 'analysis', command, env });
+      return startProcess({ name: 'analysis', command, env: { RESULT_CACHE_MB: '0', ...env } });
     }),
   );
 }

@@ -7,7 +7,7 @@ import { packUuid } from '../shared/job.ts';
 import { inTransaction, type Pool, type Tx } from './client.ts';
 import { pruneJobsSql } from './dispatch.ts';
 import { eraseFacts } from './facts.ts';
-import { cancelsChannel, jobsChannel } from './jobs.ts';
+import { cancelsChannel, erasuresChannel, jobsChannel } from './jobs.ts';
 
 /**
  * Erases texts, results, events, facts, what the graph knows from them alone, and profiles that were made of them, in
@@ -60,10 +60,13 @@ DELETE FROM analyses a USING profiled p WHERE a.tenant_id = p.tenant_id AND a.jo
 export async function eraseJobRows(tx: Tx, tenantId: string, ids: readonly string[]): Promise<void> {
   await tx.query(forgetBodiesSql, [tenantId, ids]);
   await tx.query(pruneJobsSql, [ids.map(() => tenantId), ids]);
-  await tx.query('SELECT pg_notify($1, $3), pg_notify($2, $3)', [
+  // In this order: a worker lets go of the jobs before it forgets what it knows from them.
+  await tx.query('SELECT pg_notify($1, $4), pg_notify($2, $4), pg_notify($3, $5)', [
     jobsChannel,
     cancelsChannel,
+    erasuresChannel,
     ids.map(packUuid).join(','),
+    packUuid(tenantId),
   ]);
 }
 

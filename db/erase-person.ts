@@ -6,16 +6,19 @@ import { v7 } from 'uuid';
 import { z } from 'zod';
 import { retryJobs } from './attempts.ts';
 import { eraseUserFromBatches } from './batch-control.ts';
+import { packUuid } from '../shared/job.ts';
 import { inTransaction, type Pool, type Tx } from './client.ts';
 import { eraseJobRows } from './erase-job.ts';
 import type { ErasureName } from './erasures.ts';
 import { eraseUnfounded, rebuildUsers } from './facts.ts';
 import { eraseUserFromNextFile } from './files.ts';
+import { erasuresChannel } from './jobs.ts';
 import { lockProfiles, type PersonName } from './users.ts';
 
 /** What one step takes at most: jobs, edges of the graph, versions of the profile. */
 const stepMax = { jobs: 50, edges: 1000, profiles: 100 } as const;
 
+// Workers may still know results of jobs whose rows are long gone, so they hear of it at once, and of each job later.
 // The newest job that is there is told by the ids, not by a clock: those of the API's processes differ a little.
 const requestSql = `
 INSERT INTO erasures AS e (tenant_id, id, user_id, last_job_id)
@@ -24,7 +27,7 @@ SELECT $1::uuid, $2, $3::text, greatest(uuid_floor(now()),
 ON CONFLICT (tenant_id, user_id) WHERE user_id IS NOT NULL DO UPDATE
   SET requested_at = now(), last_job_id = greatest(e.last_job_id, excluded.last_job_id), last_file_id = NULL,
     files_done = false
-RETURNING id`;
+RETURNING id, pg_notify('${erasuresChannel}', $4)`;
 
 /**
  * Records that everything about the person that is there now is to be erased; what is submitted later stays. While a
@@ -32,7 +35,7 @@ RETURNING id`;
  * @returns the id of the receipt
  */
 export async function requestErasure(tx: Tx, { tenantId, userId }: PersonName): Promise<string> {
-  const { rows } = await tx.query(requestSql, [tenantId, v7(), userId]);
+  const { rows } = await tx.query(requestSql, [tenantId, v7(), userId, packUuid(tenantId)]);
   return z.object({ id: z.string() }).parse(rows[0]).id;
 }
 

@@ -14,6 +14,9 @@ export const progressChannel = 'soma_progress';
 /** The NOTIFY channel on which workers hear of jobs that were canceled or erased in their hands, told in the same way. */
 export const cancelsChannel = 'soma_cancels';
 
+/** The NOTIFY channel on which workers hear of tenants of whom something was erased, packed like ids of jobs. */
+export const erasuresChannel = 'soma_erasures';
+
 export type JobRow = typeof schema.jobs.$inferSelect;
 export type AnalysisRow = typeof schema.analyses.$inferSelect;
 

@@ -49,6 +49,7 @@ const messageSchema = z.discriminatedUnion('type', [
 interface LoadedModel {
   readonly analyzer: LoadedAnalyzer;
   readonly session: ModelSession;
+  readonly digest: string;
   readonly loadMs: number;
   readonly cost: RunCostModel;
 }
@@ -75,7 +76,8 @@ async function main(setup: Setup): Promise<void> {
     for (const model of setup.models) {
       const loaded = await loadModel(setup, model);
       models.set(`${model.kind}@${model.version}`, loaded);
-      ready.push({ ...model, provider: loaded.session.provider, loadMs: loaded.loadMs });
+      const { digest, loadMs, session } = loaded;
+      ready.push({ ...model, provider: session.provider, digest, loadMs });
     }
   } catch (error) {
     send({ type: 'failed', reason: messageOf(error) });
@@ -116,7 +118,8 @@ async function loadModel(setup: Setup, { kind, version }: Setup['models'][number
   });
   const loaded = analyzer.load(artifact);
   await warm(loaded, session);
-  return { analyzer: loaded, session, loadMs: performance.now() - started, cost: createRunCostModel() };
+  const loadMs = performance.now() - started;
+  return { analyzer: loaded, session, digest: artifact.sha256, loadMs, cost: createRunCostModel() };
 }
 
 /** One run before the first job, since the first run of a graph costs several times the others. */

@@ -6,6 +6,8 @@ import type { RunCost } from './micro-batch.ts';
 export interface InferenceItem {
   readonly text: string;
   readonly options: Readonly<Record<string, unknown>>;
+  /** Whose results may stand for this one's; without it the item shares none. */
+  readonly scope?: string;
 }
 
 export interface PredictMessage {
@@ -33,10 +35,17 @@ export interface DropMessage {
  * made, it goes to the ledger and to the client as it is.
  */
 export type InferenceResult =
-  | { readonly index: number; readonly output: string; readonly error?: never }
+  | {
+      readonly index: number;
+      readonly output: string;
+      /** Whether it came without a run of its own; absent where nothing is cached. */
+      readonly cached?: boolean;
+      readonly error?: never;
+    }
   | {
       readonly index: number;
       readonly error: { readonly code: string; readonly detail: string };
+      readonly cached?: never;
       readonly output?: never;
     };
 
@@ -59,6 +68,8 @@ export interface ReadyModel {
   readonly kind: string;
   readonly version: string;
   readonly provider: string;
+  /** SHA-256 of the weights, in hex. */
+  readonly digest: string;
   readonly loadMs: number;
 }
 

@@ -168,11 +168,14 @@ export async function startInference(options: InferenceOptions): Promise<Inferen
     predict: (pool) => {
       pending += pool.items.length;
       const open = new Set(pool.items.keys());
-      const result = predictNow(pool, open).finally(() => {
-        // Nothing, unless the process could not be replaced.
-        pending -= open.size;
-        predictions.delete(result);
-      });
+      // In a turn of its own, so that what is dropped in this one does not go to the process.
+      const result = Promise.resolve()
+        .then(() => predictNow(pool, open))
+        .finally(() => {
+          // Nothing, unless the process could not be replaced.
+          pending -= open.size;
+          predictions.delete(result);
+        });
       predictions.add(result);
       return result;
     },
@@ -198,7 +201,8 @@ function poisoned(index: number, reason: 'crash' | 'timeout'): InferenceResult {
   return { index, error: error[reason] };
 }
 
-function addStats(a: InferenceStats, b: InferenceStats): InferenceStats {
+/** The work of both. */
+export function addStats(a: InferenceStats, b: InferenceStats): InferenceStats {
   return {
     microBatches: a.microBatches + b.microBatches,
     tokens: a.tokens + b.tokens,

@@ -5,6 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { z } from 'zod';
 import { createPool } from '../db/client.ts';
+import { allowedCores } from '../shared/allowed-cores.ts';
 import { packageRoot } from '../shared/config.ts';
 import { freePort } from './free-port.ts';
 import { spawnGuarded } from './guarded-process.ts';
@@ -45,15 +46,19 @@ async function readCounts(): Promise<{
 test('adds a worker under load, drains it when idle, and runs every job once', async () => {
   const lines: string[] = [];
   const port = await freePort();
+  const cores = allowedCores().slice(0, 2);
+  const pinned = cores.length === 0 ? [] : ['--cpus', cores.join(',')];
+  const args = ['--autoscale', '1..2', ...pinned];
   const launcher = spawnGuarded({
     name: 'start',
-    command: [process.execPath, 'dist/scripts/start.js', '--autoscale', '1..2', '--port', String(port)],
+    command: [process.execPath, 'dist/scripts/start.js', ...args, '--port', String(port)],
     cwd: packageRoot,
     env: {
       DATABASE_URL: database.url,
       QUEUE_PREFIX: `{${name}}`,
       AUTOSCALE_AGE_MS: '200',
       AUTOSCALE_IDLE_MS: '3000',
+      RESULT_CACHE_MB: '0',
     },
     deathSignal: 'TERM',
     onLine: (line) => lines.push(line),
@@ -76,6 +81,8 @@ test('adds a worker under load, drains it when idle, and runs every job once', a
     assert.is(response.status, 202);
   }
   await seen(/the first in line has waited \d+ ms: adding analysis\.2/);
+  if (cores.length > 0)
+    await seen(new RegExp(`starting analysis\\.2 \\(core ${cores[1 % cores.length]}[,)]`));
   await until(
     'the end of all jobs',
     async () => ((await readCounts()).ended === jobs ? true : undefined),

@@ -3,8 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { allowedCores, readCpus } from '../shared/allowed-cores.ts';
 import { type Config, childEnv, packageRoot, readConfig } from '../shared/config.ts';
-import { allowedCores } from './allowed-cores.ts';
 import { describeError } from './describe-error.ts';
 import { findOnPath, runsHere } from './find-on-path.ts';
 import { checkPort, freePort, freePorts } from './free-port.ts';
@@ -36,6 +36,7 @@ export async function readFormation(args: readonly string[]): Promise<Formation>
     port: { type: 'string' },
     neo4j: { type: 'boolean', default: false },
     autoscale: { type: 'string' },
+    cpus: { type: 'string' },
   } as const;
   const { values } = parseArgs({ args: [...args], options });
   const config = readConfig(childEnv(values.port === undefined ? {} : { PORT: values.port }));
@@ -47,16 +48,19 @@ export async function readFormation(args: readonly string[]): Promise<Formation>
   const scale = values.autoscale === undefined ? undefined : parseScale(values.autoscale);
   if (scale !== undefined) counts.set('analysis', scale.max);
   if ((counts.get('api') ?? 1) > 1) throw new Error('--formation: one api at most, since its port is one');
-  const plan = planProcesses(lines, counts, { cores: usableCores(), nice: usableNice(config) });
+  const plan = planProcesses(lines, counts, { cores: placesFor(values.cpus), nice: usableNice(config) });
   const ports = await choosePorts(config, plan);
   const members = plan.map((planned, index) => ({ ...planned, port: ports[index] ?? 0 }));
   return { config, neo4j: values.neo4j, members, scale };
 }
 
-function usableCores(): readonly number[] {
-  const cores = allowedCores();
+/** Where the analysis processes go: to the cores that were asked for, or to all of ours if there are several. */
+function placesFor(cpus: string | undefined): readonly number[] {
+  const cores = cpus === undefined ? allowedCores() : readCpus(cpus);
   const works = findOnPath('taskset') !== undefined && runsHere(['taskset', '-c', String(cores[0]), 'true']);
-  return works ? cores : [];
+  if (cpus !== undefined && !works)
+    throw new Error('--cpus needs taskset (of util-linux), which is not here or may not be used');
+  return works && (cores.length > 1 || cpus !== undefined) ? cores : [];
 }
 
 function usableNice(config: Config): number {

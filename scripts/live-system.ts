@@ -68,6 +68,8 @@ export async function createLiveSystem(settings: Record<string, string> = {}): P
     DATABASE_URL: url,
     QUEUE_PREFIX: `{${name}}`,
     WORKER_NICE: '0',
+    // Tests hold the model busy with the same texts again and again; those of the cache turn it on.
+    RESULT_CACHE_MB: '0',
     ...settings,
   };
   const owner = createPool(url, { role: 'owner', max: 3 });

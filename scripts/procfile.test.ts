@@ -72,8 +72,8 @@ test('gives each computing process a core in turn and lets it step back, and lea
   assert.equal(plan[2]?.command.slice(0, 7), ['taskset', '-c', '6', 'nice', '-n', '10', 'node']);
 });
 
-test('pins nothing when there is only one core', () => {
-  const plan = planProcesses(parseProcfile(procfile), new Map(), { cores: [0], nice: 10 });
+test('pins nothing when there are no cores to pin to', () => {
+  const plan = planProcesses(parseProcfile(procfile), new Map(), { cores: [], nice: 10 });
   assert.equal(plan[1]?.command.slice(0, 3), ['nice', '-n', '10']);
 });
 

@@ -19,7 +19,7 @@ export interface PlannedProcess {
 
 /** What the machine offers for placing processes. */
 export interface Placement {
-  /** Cores we may use; empty when processes cannot be pinned here. */
+  /** Cores to pin processes to, in turn; empty when they are not to be pinned. */
   readonly cores: readonly number[];
   /** Added niceness (0..19) of the processes that compute; 0 leaves them as they are. */
   readonly nice: number;
@@ -85,7 +85,7 @@ export function planProcesses(
 }
 
 function placeProcess(index: number, { cores, nice }: Placement): { wrap: readonly string[]; words: string } {
-  const core = cores.length > 1 ? cores[index % cores.length] : undefined;
+  const core = cores[index % cores.length];
   const pinned = core === undefined ? [] : ['taskset', '-c', String(core)];
   const niced = nice === 0 ? [] : ['nice', '-n', String(nice)];
   const words = [core === undefined ? '' : `core ${core}`, nice === 0 ? '' : `nice ${nice}`];

@@ -96,6 +96,7 @@ const homes: readonly { readonly npm: string; readonly name?: string; readonly i
   { npm: 'busboy', in: ['api/'] },
   { npm: 'bullmq', name: 'Queue', in: ['shared/queues.ts', 'api/enqueue.ts', 'workers/'] },
   { npm: 'bullmq', name: 'Worker', in: ['workers/consume.ts'] },
+  { npm: 'lru-cache', in: ['workers/result-cache.ts'] },
   { npm: 'pg', in: ['db/'] },
   { npm: 'drizzle-orm', in: ['db/'] },
   { npm: 'neo4j-driver', in: ['db/graph-neo4j.ts'] },

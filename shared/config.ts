@@ -67,6 +67,8 @@ export const configSchema = z.object({
   FLUSH_MS: int(0, 1000).default(100),
   MICRO_BATCH_ITEMS_MAX: int(1, 256).default(16),
   INFERENCE_TIMEOUT_MS: int(100, 600_000).default(30_000),
+  RESULT_CACHE_MB: int(0, 65_536).default(64),
+  RESULT_CACHE_TTL_S: int(1, 86_400).default(900),
   ATTEMPTS_MAX: int(1, 100).default(5),
   LEASE_MS: int(1000, 600_000).default(15_000),
   LOCK_MS: int(1000, 600_000).default(15_000),

@@ -72,6 +72,16 @@ export const metrics = {
   ]),
   persistSeconds: histogram('soma_persist_seconds', 'One completing transaction', ['kind']),
   jobSeconds: histogram('soma_job_duration_seconds', 'From submit to terminal', ['kind']),
+  cacheHits: counter('soma_cache_hits_total', 'Items whose result was kept from before', ['kind']),
+  cacheMisses: counter('soma_cache_misses_total', 'Items that went on to the model', ['kind']),
+  cacheCoalesced: counter('soma_cache_coalesced_total', 'Items that waited for an equal one in the model', [
+    'kind',
+  ]),
+  cacheEvictions: counter('soma_cache_evictions_total', 'Results that were pushed out or became too old', [
+    'reason',
+  ]),
+  cacheBytes: new Gauge({ name: 'soma_cache_bytes', help: 'Size of the results that are kept' }),
+  cacheEntries: new Gauge({ name: 'soma_cache_entries', help: 'Results that are kept' }),
   inferenceRestarts: counter('soma_inference_restarts_total', 'Model processes that had to be replaced', [
     'reason',
   ]),

@@ -2,14 +2,7 @@
 // and each job is written as soon as its last item is done. While one pool is in the model, the next is claimed.
 
 import type { Pool as Database } from '../db/client.ts';
-import {
-  type Claim,
-  type ItemResult,
-  renewLeases,
-  retryJobs,
-  type StatedFact,
-  startJobs,
-} from '../db/attempts.ts';
+import { type Claim, renewLeases, retryJobs, type StatedFact, startJobs } from '../db/attempts.ts';
 import {
   type Inference,
   type InferenceResult,
@@ -24,6 +17,7 @@ import type { Logger } from '../shared/log.ts';
 import { metrics } from '../shared/metrics.ts';
 import type { Dispatch } from '../shared/queues.ts';
 import { charactersPerToken, createBatcher, type PoolEntry, type TakenPool } from './batcher.ts';
+import { describeCacheUse } from './cached-inference.ts';
 import { type CompletionWriter, untilAvailable } from './completion-writer.ts';
 import { createDeadlineWatch } from './deadline-watch.ts';
 import { createModelPace } from './model-pace.ts';
@@ -187,7 +181,7 @@ export function createAnalysisEngine(options: {
     if (first === undefined) return;
     const { kind, modelVersion } = first.claim;
     const claimedAtMs = performance.now();
-    const jobs = claimed.map(({ claim, entry }) => ({ claim, entry, results: new Array<ItemResult>() }));
+    const jobs = claimed.map(({ claim, entry }) => ({ claim, entry, results: new Array<InferenceResult>() }));
     const owners = jobs.flatMap((job) => job.claim.texts.map((text, index) => ({ job, index, text })));
     const dropped = new Set<number>();
     for (const job of jobs) {
@@ -200,6 +194,7 @@ export function createAnalysisEngine(options: {
     }
     metrics.poolItems.observe({ kind }, owners.length);
     let counted = noStats;
+    let itemsRun = 0;
     metrics.poolFlushes.inc({ kind, reason: taken.reason });
 
     const onResults = (
@@ -207,20 +202,17 @@ export function createAnalysisEngine(options: {
       microBatch: MicroBatch,
       stats: InferenceStats,
     ): void => {
-      const inferred = results.filter(({ error }) => error?.code !== 'dropped').length;
-      countProgress(kind, inferred, counted, stats);
+      const ran = results.filter(({ cached, error }) => cached !== true && error?.code !== 'dropped').length;
+      countProgress(kind, ran, counted, stats);
+      itemsRun += ran;
       counted = stats;
-      pace.count(inferred);
+      pace.count(ran);
       pool.finished(results.length);
       for (const result of results) {
         const owner = owners[result.index];
         if (owner === undefined) continue;
         const { job } = owner;
-        job.results.push(
-          result.error === undefined
-            ? { index: owner.index, output: result.output }
-            : { index: owner.index, error: result.error },
-        );
+        job.results.push({ ...result, index: owner.index });
         if (job.results.length === job.claim.texts.length) {
           finish(job, { taken, claimedAtMs, stats, microBatch, poolItems: owners.length });
         }
@@ -228,7 +220,11 @@ export function createAnalysisEngine(options: {
       pump();
     };
     try {
-      const items = owners.map(({ job, text }) => ({ text, options: job.claim.options }));
+      const items = owners.map(({ job, text }) => ({
+        text,
+        options: job.claim.options,
+        scope: job.claim.tenantId,
+      }));
       const sentMs = performance.now();
       if (inference.pending() === 0) pace.wake();
       pool.claimed(items.length);
@@ -243,8 +239,8 @@ export function createAnalysisEngine(options: {
       });
       metrics.inferenceSeconds.observe({ kind }, (stats.tokenizeMs + stats.inferenceMs) / 1000);
       const cost = { tokens: estimateTokens(claimed), ms: stats.tokenizeMs + stats.inferenceMs };
-      // What of a pool was dropped cost nothing, so such a pool teaches nothing.
-      if (dropped.size === 0) tuner.observe(taken.key, cost, inference.cost(kind, modelVersion));
+      // What of a pool was dropped or known cost nothing, so such a pool teaches nothing.
+      if (itemsRun === owners.length) tuner.observe(taken.key, cost, inference.cost(kind, modelVersion));
       if (!batcher.holds(pool.urgency, inHand)) writer.flush(pool.urgency);
     } catch (error) {
       log.error({ err: error }, 'inference failed');
@@ -253,7 +249,7 @@ export function createAnalysisEngine(options: {
   };
 
   const finish = (
-    job: { claim: Claim; entry: Entry; results: ItemResult[] },
+    job: { claim: Claim; entry: Entry; results: InferenceResult[] },
     run: {
       taken: TakenPool<Entry>;
       claimedAtMs: number;
@@ -283,7 +279,7 @@ export function createAnalysisEngine(options: {
         worker: options.worker,
         device: inference.provider(claim.kind, claim.modelVersion),
         ...record.execution,
-        cache: 'none',
+        cache: describeCacheUse(results),
       },
     };
     drops.delete(claim.id);

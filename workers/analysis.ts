@@ -1,29 +1,39 @@
 // The analysis process: takes dispatches from Redis, runs them through the models of its inference child, and
-// writes the results to the ledger. Start as many as there are cores.
+// writes the results to the ledger. Start as many as there are cores, each with its own: `analysis.js --cpus 1`.
 
 import { getPriority, hostname, setPriority } from 'node:os';
+import { parseArgs } from 'node:util';
 import { createPool } from '../db/client.ts';
-import { cancelsChannel } from '../db/jobs.ts';
+import { cancelsChannel, erasuresChannel } from '../db/jobs.ts';
 import { listenToJobs } from '../db/listen.ts';
 import { startInference } from '../models/inference.ts';
 import { createRegistry } from '../models/registry.ts';
+import { readCpus } from '../shared/allowed-cores.ts';
 import { readConfig } from '../shared/config.ts';
 import { createLog } from '../shared/log.ts';
 import { metrics, serveMetrics } from '../shared/metrics.ts';
 import { startTicker, stopOnSignal } from '../shared/process.ts';
 import { analysisQueues, createDispatchQueue, dispatchSchema } from '../shared/queues.ts';
 import { type AnalysisEngine, createAnalysisEngine } from './analysis-engine.ts';
+import { createCachedInference } from './cached-inference.ts';
 import { createCompletionWriter } from './completion-writer.ts';
 import { type Consumer, consume } from './consume.ts';
 import { startHeartbeat } from './heartbeat.ts';
+import { pinProcess } from './pin-process.ts';
+import { createResultCache } from './result-cache.ts';
 
 const config = readConfig();
 const log = createLog('analysis', config.LOG_LEVEL);
 const worker = `${hostname()}:${process.pid}`;
 const database = createPool(config.DATABASE_URL, { role: 'worker', max: 4 });
 
-// Behind intake and ledger, however it was started; the model process inherits it.
+/** How long results that are too old stay in memory at most. */
+const cacheSweepMs = 60_000;
+
+// Behind intake and ledger, however it was started; the model process inherits it, and the cores.
 if (getPriority() < config.WORKER_NICE) setPriority(config.WORKER_NICE);
+const { values: args } = parseArgs({ options: { cpus: { type: 'string' } } });
+if (args.cpus !== undefined) pinProcess(readCpus(args.cpus));
 
 const registry = createRegistry(config.MODELS_DIR);
 const inference = await startInference({
@@ -46,6 +56,10 @@ for (const { kind, version, provider } of inference.models()) {
   metrics.executionProvider.set({ provider }, 1);
 }
 
+const cache = createResultCache({
+  bytesMax: config.RESULT_CACHE_MB * 2 ** 20,
+  ageMsMax: config.RESULT_CACHE_TTL_S * 1000,
+});
 const writer = createCompletionWriter({
   pool: database,
   log,
@@ -57,7 +71,7 @@ const engine: AnalysisEngine = createAnalysisEngine({
   config,
   log,
   database,
-  inference,
+  inference: createCachedInference(inference, cache),
   registry,
   writer,
   worker,
@@ -84,16 +98,20 @@ async function isStuck(): Promise<boolean> {
   return Math.min(stuckMs, engine.sinceClaimMs()) > config.PROGRESS_MS;
 }
 
-// What is not heard here, the renewal of the leases tells.
+// Cancels that are not heard here, the renewal of the leases tells; for erasures the cache is open only while they are.
 const cancels = listenToJobs(
   config.DATABASE_URL,
   {
-    changed: engine.drop,
-    reconnected: () => undefined,
-    failed: (error) => log.warn({ err: error }, 'the listening connection failed'),
+    changed: (ids, channel) => (channel === erasuresChannel ? cache.forget(ids) : engine.drop(ids)),
+    reconnected: cache.open,
+    failed: (error) => {
+      cache.close();
+      log.warn({ err: error }, 'the listening connection failed');
+    },
   },
-  [cancelsChannel],
+  [cancelsChannel, erasuresChannel],
 );
+const sweeps = startTicker('result-cache', cacheSweepMs, log, async () => cache.sweep());
 const leases = startTicker('leases', config.LEASE_MS / 3, log, engine.renew);
 const progress = startTicker('progress', 5000, log, async () => {
   if (!(await isStuck())) return;
@@ -120,6 +138,7 @@ stopOnSignal(log, config.DRAIN_MS, () => {
     ['consumers', () => Promise.all(consumers.map((consumer) => consumer.close(config.DRAIN_MS - 2000)))],
     ['progress', progress.close],
     ['leases', leases.close],
+    ['sweeps', sweeps.close],
     ['cancels', cancels.close],
     ['heartbeat', heartbeat.close],
     ['queue', queue.close],

@@ -1,5 +1,5 @@
 // `npm run faults:erasure`: words that were sent in by every route and in every state are erased, and then looked for:
-// in every table, the data files of the cluster, Redis, Neo4j and the logs. Written to bench/results/erasure.json.
+// in every table, the data files of the cluster, Redis, Neo4j and the logs; and what workers know must be forgotten. Written to bench/results/erasure.json.
 
 import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -16,16 +16,21 @@ import { startReport, writeReport } from '../report.ts';
 const started = startReport();
 const port = await freePort();
 const redisServer = startRedis(port);
-const system = await createLiveSystem({ REDIS_URL: `redis://127.0.0.1:${port}`, FAULT_INJECTION: 'true' });
+const system = await createLiveSystem({
+  REDIS_URL: `redis://127.0.0.1:${port}`,
+  FAULT_INJECTION: 'true',
+  RESULT_CACHE_MB: '64',
+});
 const redis = new Redis(port, '127.0.0.1', { maxRetriesPerRequest: null });
 await storePlainly(system);
-const [api, ...others] = await Promise.all([
+const [api, analysis, ...rest] = await Promise.all([
   system.start('api'),
   system.start('analysis'),
   system.start('profile'),
   system.start('graph'),
   system.start('dispatcher', { RECONCILE_MS: '1000' }),
 ]);
+const others = [analysis, ...rest];
 const { NEO4J_URL: url, NEO4J_USER: user, NEO4J_PASSWORD: password } = readConfig();
 const neo4j = url === '' ? undefined : connectNeo4j({ url, user, password });
 
@@ -218,10 +223,15 @@ if (neo4j !== undefined) {
 }
 await system.owner.query('ANALYZE');
 const before = await look();
+const keptBefore = await countKept();
 const eraseStartedMs = performance.now();
 await erase();
 await send('DELETE', `/v1/jobs/${ownerless}`);
 const eraseMs = Math.round(performance.now() - eraseStartedMs);
+await until('an empty cache', async () => ((await countKept()) === 0 ? true : undefined), 10_000).catch(
+  () => undefined,
+);
+const keptAfter = await countKept();
 // The slow job is still in a worker's hands: what comes of it must leave nothing either.
 await submitAfterwards();
 const after = await look();
@@ -229,6 +239,12 @@ await system.owner.query('VACUUM (ANALYZE)');
 const vacuumed = await look();
 await system.owner.query('VACUUM (FULL)');
 const rewritten = await look();
+
+/** Results that the worker knows. */
+async function countKept(): Promise<number> {
+  const page = await (await fetch(`${analysis.address}/metrics`)).text();
+  return Number(/^soma_cache_entries (\d+)$/m.exec(page)?.[1]);
+}
 
 /** Goes through the worker that had the erased job, and is in nobody's way. */
 async function submitAfterwards(): Promise<void> {
@@ -253,9 +269,11 @@ const met = writeReport(started, {
     some('before: tables with a word', before.tables.length),
     some('before: data files with a word', before.files.length),
     ...(neo4j === undefined ? [] : [some('before: nodes of Neo4j with a word', before.neo4j)]),
+    some('before: results that the worker knows', keptBefore),
     none('tables with a word', after.tables.length),
     none('keys of Redis with a word', after.redis.length),
     none('nodes and edges of Neo4j with a word', after.neo4j),
+    none('results that the worker knows', keptAfter),
     none('lines of logs with a word', rewritten.logs),
     none('statistics with a word, after VACUUM (ANALYZE)', vacuumed.statistics),
     none('data files with a word, after VACUUM (FULL)', rewritten.files.length),

@@ -178,7 +178,8 @@ export type Job = {
     /** Padded tokens to real tokens in the pool */
     readonly padding_ratio: number;
     readonly flush_reason: 'full' | 'tokens' | 'goal' | 'idle' | 'timeout' | 'turn' | 'drain';
-    readonly cache: string;
+    /** Whether results were known from equal texts: all, none, some; none where nothing is kept */
+    readonly cache: 'hit' | 'miss' | 'mixed' | 'none';
   } | null;
   readonly error: {
     readonly code: string;
@@ -952,7 +953,8 @@ export type ExportLine = {
       /** Padded tokens to real tokens in the pool */
       readonly padding_ratio: number;
       readonly flush_reason: 'full' | 'tokens' | 'goal' | 'idle' | 'timeout' | 'turn' | 'drain';
-      readonly cache: string;
+      /** Whether results were known from equal texts: all, none, some; none where nothing is kept */
+      readonly cache: 'hit' | 'miss' | 'mixed' | 'none';
     } | null;
     readonly error: {
       readonly code: string;
@@ -1151,7 +1153,8 @@ export interface Operations {
           /** Padded tokens to real tokens in the pool */
           readonly padding_ratio: number;
           readonly flush_reason: 'full' | 'tokens' | 'goal' | 'idle' | 'timeout' | 'turn' | 'drain';
-          readonly cache: string;
+          /** Whether results were known from equal texts: all, none, some; none where nothing is kept */
+          readonly cache: 'hit' | 'miss' | 'mixed' | 'none';
         } | null;
         readonly error: {
           readonly code: string;
