@@ -191,7 +191,7 @@ test('giving up on everything is unusual for someone of valence .6, .2 either wa
   assert.is(found?.valence.direction, 'below_usual');
 });
 
-test('an item takes less than two seconds, 10,000 characters in sentences included', async () => {
+test('an item takes less than two seconds of a core, 10,000 characters in sentences included', async () => {
   const long = Array.from(
     { length: 210 },
     (_, day) => `On day ${day} I was glad, but the way home was hard. `,
@@ -200,9 +200,10 @@ test('an item takes less than two seconds, 10,000 characters in sentences includ
     ['I feel so sad and lonely.', {}],
     [long.slice(0, 10_000), { granularity: 'sentence', context_messages: ['Hello.', 'How are you?'] }],
   ] as const) {
-    const started = performance.now();
+    const before = process.cpuUsage();
     await analyse(text, options);
-    assert.ok(performance.now() - started < 2000);
+    const { user, system } = process.cpuUsage(before);
+    assert.ok(user + system < 2_000_000);
   }
 });
 
