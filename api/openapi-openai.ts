@@ -122,7 +122,10 @@ function registerFiles(paths: Paths, answers: Answers): void {
     summary: 'The content of a file; of an output file, the results in the form of the endpoint',
     request: { params: fileParams },
     responses: {
-      200: { description: 'The content', content: { 'application/octet-stream': { schema: z.string() } } },
+      200: {
+        description: 'The content',
+        content: { 'application/octet-stream': { schema: z.string(), example: requestLines } },
+      },
       ...answers(ofFile),
     },
   });

@@ -106,12 +106,14 @@ export function openaiErrorHandler(log: Logger): ErrorRequestHandler {
     const problem = toProblem(error);
     logProblem(log, response, { error, problem });
     for (const [name, value] of Object.entries(problem.headers)) response.setHeader(name, value);
-    const type = errorTypes[problem.status] ?? 'invalid_request_error';
-    const param = problem.errors[0]?.pointer ?? null;
-    response
-      .status(problem.status)
-      .json({ error: { message: problem.message, type, param, code: problem.code } });
+    response.status(problem.status).json(toForeignError(problem));
   };
+}
+
+/** A problem in OpenAI's form. */
+export function toForeignError({ status, message, errors, code }: ProblemError) {
+  const type = errorTypes[status] ?? 'invalid_request_error';
+  return { error: { message, type, param: errors[0]?.pointer ?? null, code } };
 }
 
 async function createFile(context: Context, request: Request, response: Response): Promise<void> {
