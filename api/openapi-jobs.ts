@@ -7,6 +7,7 @@ import type { ProblemCode } from '../shared/problem.ts';
 import { erasureExample, erasureSchema } from './erasure-view.ts';
 import { jobPageSchema, listQuerySchema } from './list-jobs.ts';
 import type { Paths } from './openapi-security.ts';
+import { idempotencyKeyHeader } from './read-headers.ts';
 
 const bodyProblems: readonly ProblemCode[] = [
   'malformed_request',
@@ -65,14 +66,7 @@ function registerSubmit(registry: Paths, { job, request, answers }: Shapes): voi
       'The answer 202 means that the job is recorded and will not be lost. With `Prefer: wait=N` the answer comes when the job ends, within N seconds (200), or is the job as it then is (202); `Preference-Applied` says what was done.',
     request: {
       headers: z.object({
-        'Idempotency-Key': z
-          .string()
-          .min(1)
-          .max(limits.idempotencyKeyCharactersMax)
-          .optional()
-          .describe(
-            'For 24 hours the same key and body answer with the same job (`Idempotent-Replayed: true`)',
-          ),
+        'Idempotency-Key': idempotencyKeyHeader,
         Prefer: z.string().optional().describe(`\`wait=N\`, N from 1 to ${limits.waitSecondsMax} seconds`),
       }),
       body: { required: true, content: { 'application/json': { schema: request, example } } },
@@ -169,7 +163,7 @@ function registerControl(registry: Paths, { job, answers }: Shapes): void {
     request: {
       params,
       headers: z.object({
-        'Idempotency-Key': z.string().min(1).max(limits.idempotencyKeyCharactersMax).optional(),
+        'Idempotency-Key': idempotencyKeyHeader,
       }),
     },
     responses: {

@@ -1002,7 +1002,7 @@ export interface Operations {
   /** Submit a job */
   readonly 'POST /v1/jobs': {
     readonly header?: {
-      /** For 24 hours the same key and body answer with the same job (`Idempotent-Replayed: true`) */
+      /** For 24 hours the same key and request answer as before (`Idempotent-Replayed: true`), for no items */
       readonly 'Idempotency-Key'?: string;
       /** `wait=N`, N from 1 to 60 seconds */
       readonly Prefer?: string;
@@ -1219,6 +1219,7 @@ export interface Operations {
       readonly id: string;
     };
     readonly header?: {
+      /** For 24 hours the same key and request answer as before (`Idempotent-Replayed: true`), for no items */
       readonly 'Idempotency-Key'?: string;
     };
     readonly answer: Job;
@@ -1261,6 +1262,7 @@ export interface Operations {
       readonly retention_seconds?: number;
     };
     readonly header?: {
+      /** For 24 hours the same key and request answer as before (`Idempotent-Replayed: true`), for no items */
       readonly 'Idempotency-Key'?: string;
     };
     readonly body: BatchRequest | string;
@@ -1528,12 +1530,13 @@ export interface Operations {
   /** Run the requests of a file */
   readonly 'POST /openai/v1/batches': {
     readonly header?: {
+      /** For 24 hours the same key and request answer as before (`Idempotent-Replayed: true`), for no items */
       readonly 'Idempotency-Key'?: string;
     };
     readonly body: {
       readonly input_file_id: string;
       /** /v1/embeddings (kind embedding), /v1/moderations (emotion) or /v1/responses (reasoning) */
-      readonly endpoint: string;
+      readonly endpoint: '/v1/embeddings' | '/v1/moderations' | '/v1/responses';
       readonly completion_window: '24h';
       readonly metadata?: Readonly<Record<string, string>> | null;
     };
