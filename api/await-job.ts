@@ -4,6 +4,7 @@ import type { Response } from 'express';
 import type { NewJob } from '../db/submissions.ts';
 import { isTerminal } from '../shared/job.ts';
 import { ProblemError } from '../shared/problem.ts';
+import type { Charge } from './admit.ts';
 import type { Context } from './context.ts';
 import { type JobName, toEntityTag } from './job-name.ts';
 import { type JobView, toJobRow, toJobView } from './job-view.ts';
@@ -22,19 +23,23 @@ export interface SeenJob {
 }
 
 /**
- * Records a job and waits for its end. Interest is taken before the job exists, so that no change is missed.
+ * Records a job and waits for its end; the charge is given back if nothing new is recorded. Interest is taken before the job exists, so that no change is missed.
  * @returns the job as it is at the end of the wait; `replayed` if its idempotency key had made it before
  * @throws ProblemError as `Intake.submit` does
  */
 export async function recordAndWait(
   context: Context,
   job: NewJob,
-  patience: Patience,
+  { charge, ...patience }: Patience & { readonly charge: Charge },
 ): Promise<{ view: JobView; replayed: boolean }> {
   const watch = patience.waitSeconds === undefined ? undefined : context.watcher.watch(job.id);
   try {
-    const result = await context.intake.submit(job);
+    const result = await context.intake.submit(job).catch(async (error: unknown) => {
+      if (isReused(error)) await charge.giveBack();
+      throw error;
+    });
     if (result.outcome === 'replayed') {
+      await charge.giveBack();
       const seen = await findAndWait(context, { tenantId: job.tenantId, id: result.jobId }, patience);
       if (seen === undefined)
         throw new ProblemError('job_not_found', 'The job of this Idempotency-Key was deleted');
@@ -52,6 +57,11 @@ export async function recordAndWait(
   } finally {
     watch?.close();
   }
+}
+
+/** Only this error says for certain that nothing was recorded. */
+function isReused(error: unknown): boolean {
+  return error instanceof ProblemError && error.code === 'idempotency_key_reused';
 }
 
 /** The tenant's job as it is once it has ended or the wait is over; undefined if there is none, or the client is gone. */

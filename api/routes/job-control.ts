@@ -50,10 +50,11 @@ async function retry(context: Context, request: Request, response: Response): Pr
     getWebhookRequest(reader, tenantId, id),
   );
   const job = toRetry({ ...found, webhook }, context.registry, idempotencyKey);
-  await admit(context, request, response, job);
+  const charge = await admit(context, request, response, job);
   const { view, replayed } = await recordAndWait(context, job, {
     waitSeconds: undefined,
     signal: hangUp(response),
+    charge,
   });
   if (replayed) response.setHeader('Idempotent-Replayed', 'true');
   response.setHeader('Location', view.links.self);
