@@ -43,7 +43,7 @@ export function createApp(context: Context): Express {
     limitBodyTime(bodyMsMax),
     measure,
     closeWhenStopping(context.stopping),
-    authenticate(context.config, context.keys),
+    authenticate(context.config, context.keys, context.keyUse),
     limitRequests(context.quota),
     refuseUnacceptable(document),
   );
