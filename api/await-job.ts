@@ -8,6 +8,7 @@ import type { Charge } from './admit.ts';
 import type { Context } from './context.ts';
 import { type JobName, toEntityTag } from './job-name.ts';
 import { type JobView, toJobRow, toJobView } from './job-view.ts';
+import { expectLong } from './measure-requests.ts';
 import type { Watch } from './wait.ts';
 
 /** How long a client waits: not at all if undefined; it may hang up before. */
@@ -87,8 +88,9 @@ export function patienceOf(response: Response, waitSeconds: number | undefined):
 
 const nobodyWaits = new AbortController().signal;
 
-/** Aborted when the client hangs up. */
+/** Aborted when the client hangs up. Who asks this keeps the client waiting, so the time counts apart. */
 export function hangUp(response: Response): AbortSignal {
+  expectLong(response);
   const gone = new AbortController();
   response.on('close', () => gone.abort());
   return gone.signal;
