@@ -942,6 +942,14 @@ export type ExportLine = {
   readonly options: Readonly<Record<string, unknown>>;
   /** In input order; null where a text was not to be stored */
   readonly texts: readonly (string | null)[];
+  /** Of a job of a batch (`job.batch_id`): the lines that its texts were; else empty */
+  readonly lines: readonly {
+    readonly item_index: number;
+    /** The place in the batch */
+    readonly index: number;
+    readonly custom_id: string | null;
+    readonly metadata: Readonly<Record<string, string>> | null;
+  }[];
   readonly events: readonly {
     readonly sequence: number;
     readonly type: string;
