@@ -84,6 +84,7 @@ def mend_body(body):
 
 def mend_good(case):
     """What a good request needs that its schema does not say."""
+    remove_traps(case.body)
     if case.path == "/v1/batches" and case.method == "POST":
         if case.media_type == "application/x-ndjson":
             case.body = LINES
@@ -107,6 +108,15 @@ def mend_good(case):
     if case.path == "/v1/batches/{id}/results" and isinstance(case.query, dict):
         # Only an index that was read before is good.
         case.query.pop("after", None)
+
+
+def remove_traps(value):
+    """A name that reaches for a prototype is refused wherever it stands, in fields that are passed over too."""
+    if isinstance(value, dict):
+        value.pop("__proto__", None)
+    if isinstance(value, (dict, list)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            remove_traps(inner)
 
 
 def is_moment(value):
