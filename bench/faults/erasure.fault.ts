@@ -15,7 +15,7 @@ import { createScratchNeo4j } from './scratch-neo4j.ts';
 const started = startReport();
 const port = await freePort();
 const redisServer = startRedis(port);
-const redis = new Redis(port, '127.0.0.1', { maxRetriesPerRequest: null });
+const redis = new Redis(port, '127.0.0.1', { maxRetriesPerRequest: null, lazyConnect: true });
 const neo4j = await createScratchNeo4j();
 const system = await createLiveSystem({
   REDIS_URL: `redis://127.0.0.1:${port}`,
