@@ -5,12 +5,12 @@ import helmet from 'helmet';
 import { randomUUID } from 'node:crypto';
 import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
-import { metrics } from '../shared/metrics.ts';
 import { refuseUnacceptable } from './acceptable.ts';
 import { authenticate } from './authenticate.ts';
 import { limitBodyTime } from './body-time.ts';
 import type { Context } from './context.ts';
 import { limitRequests } from './limit-requests.ts';
+import { measureRequests } from './measure-requests.ts';
 import { createOpenApi } from './openapi.ts';
 import { notFound, problemHandler } from './problem-handler.ts';
 import { batchRoutes } from './routes/batches.ts';
@@ -41,9 +41,9 @@ export function createApp(context: Context): Express {
     protect(),
     identify,
     limitBodyTime(bodyMsMax),
-    measure,
+    measureRequests,
     closeWhenStopping(context.stopping),
-    authenticate(context.config, context.keys),
+    authenticate(context.config, context.keys, context.keyUse),
     limitRequests(context.quota),
     refuseUnacceptable(document),
   );
@@ -104,17 +104,3 @@ function closeWhenStopping(stopping: AbortSignal): RequestHandler {
     next();
   };
 }
-
-const measure: RequestHandler = (request, response, next) => {
-  const started = performance.now();
-  response.on('finish', () => {
-    const route: unknown = request.route?.path;
-    const labels = {
-      method: request.method,
-      route: typeof route === 'string' ? route : 'none',
-      status: response.statusCode,
-    };
-    metrics.httpRequestSeconds.observe(labels, (performance.now() - started) / 1000);
-  });
-  next();
-};

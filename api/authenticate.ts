@@ -9,6 +9,7 @@ import type { Config } from '../shared/config.ts';
 import { defaultTenantId } from '../shared/job.ts';
 import { ProblemError } from '../shared/problem.ts';
 import type { Tier } from '../shared/tenant.ts';
+import type { KeyUse } from './key-use.ts';
 import { needOf } from './scopes.ts';
 
 /** Who asks. Under AUTH=off, and where no key is needed, that is the one tenant, without a tier and its limits. */
@@ -34,12 +35,12 @@ export function tenantOf(request: Request): string {
  * Lets a request pass that needs no key or has a right one.
  * @throws ProblemError `unauthenticated` or `invalid_key` (401), `insufficient_scope` (403)
  */
-export function authenticate(config: Config, keys: Keys): RequestHandler {
+export function authenticate(config: Config, keys: Keys, use: Pick<KeyUse, 'mark'>): RequestHandler {
   if (config.AUTH === 'off') return (_request, _response, next) => next();
   return async (request, _response, next) => {
     const need = needOf(request.method, request.path);
     if (need !== 'open') {
-      const key = await readKey(request, keys);
+      const key = await readKey(request, keys, use);
       if (need !== 'key' && !key.scopes.includes(need)) throw refuseScope(need);
       accesses.set(request, { tenantId: key.tenantId, tier: key.tier });
     }
@@ -47,7 +48,7 @@ export function authenticate(config: Config, keys: Keys): RequestHandler {
   };
 }
 
-async function readKey(request: Request, keys: Keys): Promise<StoredKey> {
+async function readKey(request: Request, keys: Keys, use: Pick<KeyUse, 'mark'>): Promise<StoredKey> {
   const header = request.get('Authorization');
   if (header === undefined) {
     const headers = { 'WWW-Authenticate': 'Bearer realm="soma"' };
@@ -58,6 +59,7 @@ async function readKey(request: Request, keys: Keys): Promise<StoredKey> {
   const stored = await keys.find(given.id);
   if (stored === undefined || !timingSafeEqual(stored.hash, given.hash))
     throw refuseKey('The key is not known, was revoked or has expired');
+  use.mark(given.id);
   return stored;
 }
 

@@ -4,9 +4,11 @@ import type { Response } from 'express';
 import type { NewJob } from '../db/submissions.ts';
 import { isTerminal } from '../shared/job.ts';
 import { ProblemError } from '../shared/problem.ts';
+import type { Charge } from './admit.ts';
 import type { Context } from './context.ts';
 import { type JobName, toEntityTag } from './job-name.ts';
 import { type JobView, toJobRow, toJobView } from './job-view.ts';
+import { expectLong } from './measure-requests.ts';
 import type { Watch } from './wait.ts';
 
 /** How long a client waits: not at all if undefined; it may hang up before. */
@@ -22,19 +24,23 @@ export interface SeenJob {
 }
 
 /**
- * Records a job and waits for its end. Interest is taken before the job exists, so that no change is missed.
+ * Records a job and waits for its end; the charge is given back if nothing new is recorded. Interest is taken before the job exists, so that no change is missed.
  * @returns the job as it is at the end of the wait; `replayed` if its idempotency key had made it before
  * @throws ProblemError as `Intake.submit` does
  */
 export async function recordAndWait(
   context: Context,
   job: NewJob,
-  patience: Patience,
+  { charge, ...patience }: Patience & { readonly charge: Charge },
 ): Promise<{ view: JobView; replayed: boolean }> {
   const watch = patience.waitSeconds === undefined ? undefined : context.watcher.watch(job.id);
   try {
-    const result = await context.intake.submit(job);
+    const result = await context.intake.submit(job).catch(async (error: unknown) => {
+      if (isReused(error)) await charge.giveBack();
+      throw error;
+    });
     if (result.outcome === 'replayed') {
+      await charge.giveBack();
       const seen = await findAndWait(context, { tenantId: job.tenantId, id: result.jobId }, patience);
       if (seen === undefined)
         throw new ProblemError('job_not_found', 'The job of this Idempotency-Key was deleted');
@@ -52,6 +58,11 @@ export async function recordAndWait(
   } finally {
     watch?.close();
   }
+}
+
+/** Only this error says for certain that nothing was recorded. */
+function isReused(error: unknown): boolean {
+  return error instanceof ProblemError && error.code === 'idempotency_key_reused';
 }
 
 /** The tenant's job as it is once it has ended or the wait is over; undefined if there is none, or the client is gone. */
@@ -77,8 +88,9 @@ export function patienceOf(response: Response, waitSeconds: number | undefined):
 
 const nobodyWaits = new AbortController().signal;
 
-/** Aborted when the client hangs up. */
+/** Aborted when the client hangs up. Who asks this keeps the client waiting, so the time counts apart. */
 export function hangUp(response: Response): AbortSignal {
+  expectLong(response);
   const gone = new AbortController();
   response.on('close', () => gone.abort());
   return gone.signal;

@@ -1,14 +1,19 @@
 // The queries of the routes under /v1/batches and /v1/files, as they are checked and documented.
 
 import { z } from 'zod';
-import { batchLimits, batchStatuses, parseBatchId, parseFileId } from '../shared/batch.ts';
+import { batchIdPattern, batchLimits, batchStatuses, fileIdPattern } from '../shared/batch.ts';
 import { limits } from '../shared/job.ts';
 import { boundedText } from '../shared/text-schema.ts';
 
-const idOf = (parse: (id: string) => string | undefined, code: string) =>
+/** An id of a batch or a file; `code` says in an error which. */
+const idOf = (pattern: RegExp, code: string) =>
   z
     .string()
-    .refine((id) => parse(id) !== undefined, { error: `Is no ${code.replace('_', ' ')}`, params: { code } });
+    .refine((id) => pattern.test(id), { error: `Is no ${code.replace('_', ' ')}`, params: { code } })
+    .meta({ pattern: pattern.source });
+
+export const batchId = idOf(batchIdPattern, 'batch_id');
+export const fileId = idOf(fileIdPattern, 'file_id');
 
 const pageOf = (id: z.ZodString) => ({
   limit: z.coerce.number().int().min(1).max(limits.pageJobsMax).default(limits.pageJobsDefault),
@@ -22,15 +27,13 @@ const oneDirectionRule = { error: 'Needs either after or before, not both', para
 
 export const batchListQuerySchema = z
   .strictObject({
-    ...pageOf(idOf(parseBatchId, 'batch_id')),
+    ...pageOf(batchId),
     status: z.enum(batchStatuses).optional(),
     kind: boundedText(1, 64).optional(),
   })
   .refine(oneDirection, oneDirectionRule);
 
-export const fileListQuerySchema = z
-  .strictObject(pageOf(idOf(parseFileId, 'file_id')))
-  .refine(oneDirection, oneDirectionRule);
+export const fileListQuerySchema = z.strictObject(pageOf(fileId)).refine(oneDirection, oneDirectionRule);
 
 export const batchLookQuerySchema = z.strictObject({
   wait: z.coerce

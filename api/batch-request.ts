@@ -5,22 +5,13 @@ import { v7 } from 'uuid';
 import { z } from 'zod';
 import type { NewBatch } from '../db/batch-intake.ts';
 import type { Kind, Registry } from '../models/registry.ts';
-import {
-  batchLimits,
-  batchLineSchema,
-  type Dialect,
-  invalidLinePolicies,
-  parseFileId,
-} from '../shared/batch.ts';
+import { batchLimits, batchLineSchema, type Dialect, invalidLinePolicies } from '../shared/batch.ts';
 import { limits, priorities, uuidTime } from '../shared/job.ts';
 import { boundedText, metadata, moment } from '../shared/text-schema.ts';
+import { fileId } from './batch-queries.ts';
 import { fingerprint } from './fingerprint.ts';
 import { invalidRequest, validate } from './validate.ts';
 import { batchWebhookSchema, toWebhookRequest } from './webhook-request.ts';
-
-const fileId = z
-  .string()
-  .refine((id) => parseFileId(id) !== undefined, { error: 'Is no file id', params: { code: 'file_id' } });
 
 const shared = {
   kind: z.string().describe('What is done to each text, e.g. emotion'),

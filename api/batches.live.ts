@@ -5,12 +5,17 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { v7 } from 'uuid';
 import { z } from 'zod';
 import { createLiveSystem, until } from '../scripts/live-system.ts';
 import { type BatchView, batchPageSchema, batchResultSchema, batchViewSchema } from './batch-view.ts';
 
 const system = await createLiveSystem();
-const [api] = await Promise.all([system.start('api'), system.start('dispatcher'), system.start('analysis')]);
+const [api, dispatcher] = await Promise.all([
+  system.start('api'),
+  system.start('dispatcher'),
+  system.start('analysis'),
+]);
 test.after(() => system.close());
 
 const url = (path: string) => api.address + path;
@@ -302,6 +307,43 @@ test('lists batches, newest first', async () => {
   const second = await read(`limit=3&after=${first.last_id}`);
   assert.equal((await read(`limit=3&before=${second.first_id}`)).data, first.data);
   assert.ok((await read('status=ended&kind=reasoning')).data.every(({ kind }) => kind === 'reasoning'));
+});
+
+test('shows how many batches are open, and how many lines came and ended', async () => {
+  const pages = { api: url('/metrics'), dispatcher: `${dispatcher.address}/metrics` };
+  const figure = async (at: keyof typeof pages, name: string): Promise<number> => {
+    const page = await (await fetch(pages[at])).text();
+    return Number(
+      page
+        .split('\n')
+        .find((line) => line.startsWith(`${name} `))
+        ?.slice(name.length) ?? 0,
+    );
+  };
+  const valid = 'soma_batch_lines_accepted_total{kind="emotion",valid="yes"}';
+  const invalid = 'soma_batch_lines_accepted_total{kind="emotion",valid="no"}';
+  const ended = 'soma_batch_lines_ended_total{outcome="succeeded"}';
+  const before = [
+    await figure('api', valid),
+    await figure('api', invalid),
+    await figure('dispatcher', ended),
+  ];
+  const batch = await accepted(await send(`${linesOf(70)}nonsense\n`, 'kind=emotion&on_invalid=skip'));
+  await untilEnded(batch.id);
+  const after = [await figure('api', valid), await figure('api', invalid), await figure('dispatcher', ended)];
+  assert.equal(
+    after.map((value, index) => value - (before[index] ?? 0)),
+    [70, 1, 70],
+  );
+  await system.owner.query(
+    `INSERT INTO batches SELECT (jsonb_populate_record(b, jsonb_build_object('id', $2::text, 'sealed', false,
+      'status', 'validating', 'touched_at', now(), 'created_at', now() - interval '100 seconds'))).* FROM batches b WHERE id = $1`,
+    [uuidOf(batch.id), v7()],
+  );
+  await until('the gauges of an open batch', async () =>
+    (await figure('dispatcher', 'soma_batches_open{status="validating"}')) === 1 ? true : undefined,
+  );
+  assert.ok((await figure('dispatcher', 'soma_batches_oldest_age_seconds')) >= 100);
 });
 
 test('erases a batch with its jobs, lines and events, also while it runs', async () => {

@@ -2,6 +2,7 @@
 // stand still.
 
 import type { Request, RequestHandler } from 'express';
+import { expectLong } from './measure-requests.ts';
 
 const deadlines = new WeakMap<Request, NodeJS.Timeout>();
 
@@ -20,6 +21,7 @@ export function limitBodyTime(limitMs: number): RequestHandler {
 
 /** From now on the request may take its time; whoever reads it sees that it does not stand still. */
 export function allowLongBody(request: Request): void {
+  expectLong(request);
   clearTimeout(deadlines.get(request));
 }
 

@@ -31,6 +31,7 @@ function contractOf(schema: unknown): string {
 }
 
 test('shows each kind of schema', () => {
+  const one = (name: string) => ({ type: 'object', properties: { [name]: { type: 'string' } } });
   const text = contractOf({
     type: 'object',
     required: ['one', 'two'],
@@ -41,6 +42,7 @@ test('shows each kind of schema', () => {
       pair: { type: 'array', prefixItems: [{ type: 'string' }, { type: 'number' }] },
       map: { type: 'object', additionalProperties: { type: 'boolean' } },
       free: {},
+      many: { type: 'array', items: { anyOf: [one('b'), one('c')] } },
       exactly: { const: 'x', type: 'string' },
     },
   });
@@ -51,6 +53,7 @@ test('shows each kind of schema', () => {
     'readonly pair?: readonly [string, number];',
     'readonly map?: Readonly<Record<string, boolean>>;',
     'readonly free?: unknown;',
+    'readonly many?: readonly ({\n        readonly b?: string;\n      } | {\n        readonly c?: string;\n      })[];',
     `readonly exactly?: 'x';`,
     `'GET /x/{id}': ['one', 'two'],`,
     `export type Thing = {\n  readonly a: string;\n};`,

@@ -193,7 +193,10 @@ function renderField(name: string, schema: SchemaNode, required: boolean, indent
 /** A type that stands beside others. */
 function renderPart(schema: SchemaNode, indent: string): string {
   const text = render(schema, indent);
-  return / \| | & |^readonly /.test(text) && !text.startsWith('{') ? `(${text})` : text;
+  const { anyOf, oneOf, allOf, type } = schema;
+  const isOne = [anyOf, oneOf, allOf].every((parts) => parts === undefined) && !Array.isArray(type);
+  const isObject = isOne && text.startsWith('{');
+  return / \| | & |^readonly /.test(text) && !isObject ? `(${text})` : text;
 }
 
 function comment(text: string | undefined, indent: string): string {

@@ -11,6 +11,7 @@ import type { Keys } from './authenticate.ts';
 import type { Forecast } from './forecast.ts';
 import type { Intake } from './intake.ts';
 import type { JobLoader } from './job-loader.ts';
+import type { KeyUse } from './key-use.ts';
 import type { Quota } from './quota.ts';
 import type { JobWatcher } from './wait.ts';
 import type { Webhooks } from './webhooks.ts';
@@ -28,6 +29,7 @@ export interface Context {
   /** Records batches and files, whose statements may take longer; each names the tenant. */
   readonly bulk: Pool;
   readonly keys: Keys;
+  readonly keyUse: KeyUse;
   readonly quota: Quota;
   readonly admission: Admission;
   readonly forecast: Forecast;

@@ -15,6 +15,7 @@ import { type Operation, readContract } from '../scripts/contract.ts';
 import { freePort } from '../scripts/free-port.ts';
 import { createLiveSystem } from '../scripts/live-system.ts';
 import { createApiKey, type Scope, scopes } from '../shared/api-key.ts';
+import { problemCatalogue } from '../shared/problem.ts';
 import type { Tier } from '../shared/tenant.ts';
 import { deliveryIds, endpointIds } from '../shared/webhook.ts';
 
@@ -34,7 +35,8 @@ const [api, lonely] = await Promise.all([
 ]);
 test.after(() => system.close());
 
-const contract = readContract(await (await fetch(`${api.address}/openapi.json`)).json());
+const wholeDocument = await (await fetch(`${api.address}/openapi.json`)).json();
+const contract = readContract(wholeDocument);
 const { operations } = contract;
 const published = await (await fetch(`${lonely.address}/openapi.json`)).json();
 
@@ -322,6 +324,62 @@ test('answers 503 while the ledger is away', async () => {
   const open = readContract(published);
   const asked = open.operations.filter(({ responses }) => '503' in responses);
   await walk(asked, (operation) => send(operation, { address: lonely.address }), 503, open);
+});
+
+const documented = operations.flatMap(({ method, path, responses }) =>
+  Object.entries(responses).flatMap(([status, { description, content }]) =>
+    Object.entries(content).map(([type, told]) => ({
+      name: `${method} ${path} ${status} ${type}`,
+      status,
+      description,
+      type,
+      ...told,
+    })),
+  ),
+);
+
+test('gives an example of every answer that is no error, and each is of its schema', () => {
+  const faults = documented
+    .filter(({ status }) => status.startsWith('2'))
+    .flatMap(({ name, type, schema, example }) => {
+      if (example === undefined || example === '') return [`${name} has no example`];
+      // Of a stream of events the schema is that of a message, as a reader takes it apart.
+      if (type === 'text/event-stream') return [];
+      const values = type === 'application/x-ndjson' ? linesOf(z.string().parse(example)) : [example];
+      return values.flatMap((value) => contract.fit(schema, value)).map((fault) => `${name}: ${fault}`);
+    });
+  assert.is(faults.join('\n'), '');
+});
+
+function linesOf(text: string): unknown[] {
+  const lines = text.trim().split('\n');
+  return lines.map((line): unknown => JSON.parse(line));
+}
+
+const problemForms = ['#/components/schemas/Problem', '#/components/schemas/OpenaiError'];
+const examplesSchema = z.object({
+  components: z.object({ examples: z.record(z.string(), z.object({ value: z.unknown() })) }),
+});
+
+test('gives an example of every problem of every operation, and each is of its schema and status', () => {
+  const known = examplesSchema.parse(wholeDocument).components.examples;
+  const coded = z.object({ code: z.string() });
+  const problems = documented.filter(({ schema }) => problemForms.includes(String(schema?.['$ref'])));
+  assert.ok(problems.length > 100);
+  for (const { name, status, description, schema, examples = {} } of problems) {
+    const codes = [...description.matchAll(/`(\w+)`: /g)].map(([, code = '']) => code);
+    assert.equal(Object.keys(examples).toSorted(), codes.toSorted(), name);
+    for (const [code, { $ref }] of Object.entries(examples)) {
+      const value = known[$ref.split('/').at(-1) ?? '']?.value;
+      assert.equal(contract.fit(schema, value), [], `${name} ${code}`);
+      const own = coded.or(z.object({ error: coded }).transform(({ error }) => error)).parse(value);
+      assert.is(own.code, code);
+      assert.is(
+        z.record(z.string(), z.object({ status: z.number() })).parse(problemCatalogue)[code]?.status,
+        Number(status),
+      );
+    }
+  }
 });
 
 test.run();

@@ -32,6 +32,16 @@ export const exportLineSchema = z.discriminatedUnion('type', [
     job: jobViewSchema.describe('With the analyses of its texts in `result`'),
     options: z.record(z.string(), z.unknown()),
     texts: z.array(z.string().nullable()).describe('In input order; null where a text was not to be stored'),
+    lines: z
+      .array(
+        z.object({
+          item_index: z.int(),
+          index: z.int().describe('The place in the batch'),
+          custom_id: z.string().nullable(),
+          metadata: z.record(z.string(), z.string()).nullable(),
+        }),
+      )
+      .describe('Of a job of a batch (`job.batch_id`): the lines that its texts were; else empty'),
     events: z.array(
       z.object({
         sequence: z.int(),
@@ -130,12 +140,18 @@ async function* each<Row>(list: (last: Row | undefined) => Promise<readonly Row[
   for (let page = await list(undefined); page.length > 0; page = await list(page.at(-1))) yield* page;
 }
 
-function toJobLine({ job, texts, analyses, events, facts }: StoredJob): ExportLine {
+function toJobLine({ job, texts, analyses, events, facts, lines }: StoredJob): ExportLine {
   return {
     type: 'job',
     job: toJobView(job, analyses),
     options: objectSchema.parse(job.options),
     texts: [...texts],
+    lines: lines.map(({ itemIndex, index, customId, metadata }) => ({
+      item_index: itemIndex,
+      index,
+      custom_id: customId,
+      metadata,
+    })),
     events: events.map(({ sequence, type, at, data }) => ({
       sequence,
       type,

@@ -22,6 +22,8 @@ export interface Intake {
    * @throws ProblemError `overloaded` or `ledger_unavailable` (503), `idempotency_key_reused` (422)
    */
   readonly submit: (job: NewJob) => Promise<SubmitResult>;
+  /** Whether the job is the repeat of one that was recorded under its idempotency key; false if nobody can say. */
+  readonly knows: (job: NewJob) => Promise<boolean>;
   /** Resolves when nothing is pending. */
   readonly drain: () => Promise<void>;
 }
@@ -103,8 +105,7 @@ export function createIntake(options: {
     for (const { job, resolve, reject } of group) {
       const row = known.get(`${job.tenantId} ${job.idempotency?.route} ${job.idempotency?.key}`);
       if (row === undefined) reject(unavailable('The key was being released'));
-      // Of an erased job the fingerprint is erased too.
-      else if (row.fingerprint === '' || row.fingerprint === job.idempotency?.fingerprint)
+      else if (isSame(row.fingerprint, job.idempotency?.fingerprint))
         resolve({ outcome: 'replayed', jobId: row.jobId });
       else
         reject(
@@ -114,6 +115,11 @@ export function createIntake(options: {
   };
 
   return {
+    knows: async ({ tenantId, idempotency }) => {
+      if (idempotency === null) return false;
+      const found = await listIdempotencyKeys(pool, [{ tenantId, ...idempotency }]).catch(() => []);
+      return found.some((row) => isSame(row.fingerprint, idempotency.fingerprint));
+    },
     submit: (job) => {
       if (pending.length >= config.INTAKE_PENDING_JOBS_MAX) {
         return Promise.reject(
@@ -147,6 +153,11 @@ export function createIntake(options: {
       }
     },
   };
+}
+
+/** Of an erased job the fingerprint is erased too. */
+function isSame(stored: string, given: string | undefined): boolean {
+  return stored === '' || stored === given;
 }
 
 /** Up to `max` submits in order; an idempotency key stands in a group once, its repeats go with the next. */

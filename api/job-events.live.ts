@@ -100,6 +100,22 @@ async function readEvents(response: Response, count: number): Promise<string> {
   return text;
 }
 
+test('counts the time of streams and waits apart from that of answers', async () => {
+  const job = await submit();
+  const answer = await stream(job);
+  assert.ok(answer.ok);
+  const waited = fetch(`${api.address}${job.links.self}?wait=30`);
+  await complete(await start(job));
+  assert.match(await answer.text(), /^event: job.succeeded$/m);
+  assert.is((await waited).status, 200);
+  const page = await (await fetch(`${api.address}/metrics`)).text();
+  const isCounted = (metric: string, route: string) =>
+    page.includes(`soma_http_${metric}_duration_seconds_count{method="GET",route="${route}"`);
+  assert.ok(isCounted('open', '/v1/jobs/:id/events'));
+  assert.ok(isCounted('open', '/v1/jobs/:id'));
+  assert.not.ok(isCounted('request', '/v1/jobs/:id/events",status="200'));
+});
+
 test('is woken by the start of a job, not by the heartbeat', async () => {
   const job = await submit();
   const reading = stream(job).then((response) => readEvents(response, 2));

@@ -49,6 +49,25 @@ test('names each fault by pointer and code', () => {
   assert.equal(faultsOf({ kind: 'none', input: { text: 'a' } }), ['/kind unknown_kind']);
 });
 
+test('names an unknown kind, model and option beside whatever else is wrong', () => {
+  assert.equal(faultsOf({ kind: 'none', text: 'a', options: { x: 1 } }), [
+    '/text unknown_field',
+    '/kind unknown_kind',
+  ]);
+  assert.equal(faultsOf(emotion({ text: '' }, { model: 'emotion@0', options: { x: 1 }, extra: true })), [
+    '/input/text too_small',
+    '/extra unknown_field',
+    '/model unknown_model',
+    '/options/x unknown_field',
+  ]);
+  assert.equal(faultsOf({ kind: 1, model: 2, options: 3 }).toSorted(), [
+    '/kind invalid_type',
+    '/model invalid_type',
+    '/options invalid_type',
+  ]);
+  assert.equal(faultsOf(emotion({ text: 'a' }, { options: null })), ['/options invalid_type']);
+});
+
 test('keeps times in UTC, whatever their offset, and refuses those that the ledger cannot hold', () => {
   const job = read(emotion({ text: 'a' }, { not_before: '2990-01-01T00:00:00+23:59' }));
   assert.equal([job.status, job.notBefore], ['scheduled', '2989-12-31T00:01:00.000Z']);

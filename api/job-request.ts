@@ -3,11 +3,13 @@
 import { v7 } from 'uuid';
 import { z } from 'zod';
 import type { NewJob } from '../db/submissions.ts';
-import type { Kind, Registry } from '../models/registry.ts';
+import type { Kind, ModelReference, Registry } from '../models/registry.ts';
+import { toFaults } from '../shared/faults.ts';
 import { limits, priorities, uuidTime } from '../shared/job.ts';
+import type { Fault } from '../shared/problem.ts';
 import { boundedText, itemText, metadata, moment, userId } from '../shared/text-schema.ts';
 import { fingerprint } from './fingerprint.ts';
-import { invalidRequest, validate } from './validate.ts';
+import { invalidRequest } from './validate.ts';
 import { jobWebhookSchema as webhookSchema, toWebhookRequest } from './webhook-request.ts';
 
 const input = z
@@ -64,9 +66,7 @@ export function toNewJob(
     readonly idempotencyKey: string | undefined;
   },
 ): NewJob {
-  const request = validate(jobRequestSchema, body);
-  const { analyzer, model } = findModel(request, context.registry);
-  const options = validate(analyzer.optionsSchema, request.options, '/options');
+  const { request, analyzer, model, options } = readRequest(body, context.registry);
   const id = v7();
   const createdAt = uuidTime(id);
   refuseTimes(request, createdAt);
@@ -102,23 +102,53 @@ export function toNewJob(
   };
 }
 
-function findModel({ kind, model }: JobRequest, registry: Registry) {
+/** What can be said of a body whose other fields are wrong: which kind and model it names, and its options. */
+const namesSchema = z.object({
+  kind: z.string(),
+  model: z.string().optional().catch(undefined),
+  options: z.record(z.string(), z.unknown()).optional().catch(undefined),
+});
+
+/** @throws ProblemError `invalid_request` with the faults of all fields, and of the kind, model and options beside them */
+function readRequest(body: unknown, registry: Registry) {
+  const parsed = jobRequestSchema.safeParse(body);
+  const names = namesSchema.safeParse(body).data;
+  const found = names === undefined ? { faults: [] } : findNamed(names, registry);
+  if (parsed.success && !('faults' in found)) return { request: parsed.data, ...found };
+  const ofBody = parsed.error?.issues.flatMap((issue) => toFaults(issue)) ?? [];
+  throw invalidRequest([...ofBody, ...('faults' in found ? found.faults : [])]);
+}
+
+interface Named {
+  readonly analyzer: Kind;
+  readonly model: ModelReference;
+  readonly options: Record<string, unknown>;
+}
+
+function findNamed(
+  { kind, model: wanted, options = {} }: z.output<typeof namesSchema>,
+  registry: Registry,
+): Named | { readonly faults: readonly Fault[] } {
   const analyzer = registry.find(kind);
   if (analyzer === undefined) {
     const known = registry.kinds.map((candidate) => candidate.kind).join(', ');
-    throw invalidRequest([
-      { pointer: '/kind', code: 'unknown_kind', detail: `Not a kind; the kinds are: ${known}` },
-    ]);
+    return {
+      faults: [{ pointer: '/kind', code: 'unknown_kind', detail: `Not a kind; the kinds are: ${known}` }],
+    };
   }
-  const found = registry.resolve(kind, model);
-  if (found === undefined) {
-    const versions = registry.models
-      .filter((candidate) => candidate.kind === kind)
-      .map(({ version }) => `${kind}@${version}`);
-    const detail = `Not a model of kind ${kind}; the models are: ${[kind, `${kind}@stable`, ...versions].join(', ')}`;
-    throw invalidRequest([{ pointer: '/model', code: 'unknown_model', detail }]);
-  }
-  return { analyzer, model: found };
+  const checked = analyzer.optionsSchema.safeParse(options);
+  const model = registry.resolve(kind, wanted);
+  if (checked.success && model !== undefined) return { analyzer, model, options: checked.data };
+  const ofOptions = checked.error?.issues.flatMap((issue) => toFaults(issue, '/options')) ?? [];
+  return { faults: [...(model === undefined ? [unknownModel(kind, registry)] : []), ...ofOptions] };
+}
+
+function unknownModel(kind: string, registry: Registry): Fault {
+  const versions = registry.models
+    .filter((candidate) => candidate.kind === kind)
+    .map(({ version }) => `${kind}@${version}`);
+  const detail = `Not a model of kind ${kind}; the models are: ${[kind, `${kind}@stable`, ...versions].join(', ')}`;
+  return { pointer: '/model', code: 'unknown_model', detail };
 }
 
 /** Postgres takes fewer offsets than RFC 3339 has. */

@@ -282,6 +282,11 @@ test('shows its figures on every process', async () => {
   assert.match(ofApi, /^soma_jobs_submitted_total\{kind="emotion",class="normal"\} \d+$/m);
   assert.match(
     ofApi,
+    /soma_http_request_duration_seconds_count\{method="POST",route="\/v1\/jobs",status="202"\}/,
+  );
+  assert.match(ofApi, /soma_http_open_duration_seconds_count\{method="POST",route="\/v1\/jobs"\}/);
+  assert.not.match(
+    ofApi,
     /soma_http_request_duration_seconds_count\{method="POST",route="\/v1\/jobs",status="200"\}/,
   );
   const ofWorker = await (await fetch(`${worker.address}/metrics`)).text();

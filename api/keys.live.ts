@@ -16,9 +16,9 @@ test.after(() => system.close());
 
 const tenantId = await ensureTenant(system.owner, 'acme', 'premium');
 
-async function makeKey(allowed: readonly Scope[]): Promise<{ id: string; text: string }> {
+async function makeKey(allowed: readonly Scope[], owner = tenantId): Promise<{ id: string; text: string }> {
   const key = createApiKey();
-  await insertKey(system.owner, { id: key.id, tenantId, hash: key.hash, scopes: allowed });
+  await insertKey(system.owner, { id: key.id, tenantId: owner, hash: key.hash, scopes: allowed });
   return key;
 }
 
@@ -168,13 +168,33 @@ function keys(...args: readonly string[]): { code: number | null; out: string; e
   return { code: run.status, out: run.stdout.trim(), err: run.stderr };
 }
 
+test('remembers when a key was used last, and writes it for many requests at once', async () => {
+  const owner = await ensureTenant(system.owner, 'hooli', 'premium');
+  const [used, unused] = [await makeKey(scopes, owner), await makeKey(scopes, owner)];
+  const third = await system.start('api');
+  const before = Date.now();
+  for (let round = 0; round < 5; round++)
+    assert.is((await ask('/v1/jobs', { key: used.text, address: third.address })).status, 200);
+  const wrong = `${unused.text.slice(0, -1)}${unused.text.endsWith('0') ? '1' : '0'}`;
+  assert.is((await ask('/v1/jobs', { key: wrong, address: third.address })).status, 401);
+  await third.stop();
+  const { rows } = await system.owner.query<{ id: string; at: Date | null; version: string }>(
+    'SELECT id, last_used_at AS at, xmin::text AS version FROM api_keys WHERE id = ANY($1)',
+    [[used.id, unused.id]],
+  );
+  const [ofUsed, ofUnused] = [used, unused].map(({ id }) => rows.find((row) => row.id === id));
+  assert.ok(ofUsed?.at != null && ofUsed.at.getTime() >= before && ofUsed.at.getTime() <= Date.now());
+  assert.is(ofUnused?.at, null);
+  assert.match(keys('list', '--tenant', 'hooli').out, `\tused ${ofUsed.at.toISOString()}\tvalid`);
+});
+
 test('makes, lists and revokes keys by a command', async () => {
   const made = keys('create', '--tenant', 'globex', '--scopes', 'jobs:write,jobs:read', '--tier', 'standard');
   assert.is(made.code, 0, made.err);
   assert.is((await ask('/v1/jobs/job_1', { key: made.out })).status, 404);
   assert.is((await ask('/metrics', { key: made.out })).status, 403);
   const listed = keys('list', '--tenant', 'globex').out;
-  assert.match(listed, /^\w{12}\tglobex\tstandard\tjobs:write,jobs:read\t\S+\tvalid$/);
+  assert.match(listed, /^\w{12}\tglobex\tstandard\tjobs:write,jobs:read\t\S+\tnever used\tvalid$/);
   assert.not(listed.includes(made.out.slice(23)));
   const id = listed.slice(0, 12);
   assert.is(keys('revoke', id).code, 0);

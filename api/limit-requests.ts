@@ -28,6 +28,16 @@ export async function takeItems(
   await take(quota, request, response, { requests: 0, items });
 }
 
+/** Gives back what `takeItems` took for something that was not recorded. */
+export async function giveBackItems(
+  quota: Quota,
+  request: Request,
+  response: Response,
+  items: number,
+): Promise<void> {
+  await take(quota, request, response, { requests: 0, items: -items });
+}
+
 async function take(quota: Quota, request: Request, response: Response, cost: Cost): Promise<void> {
   const { tenantId, tier } = accessOf(request);
   if (tier === undefined) return;

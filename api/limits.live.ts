@@ -38,10 +38,10 @@ async function get(key: string, address = api.address): Promise<Response> {
   });
 }
 
-async function submit(key: string, items: number): Promise<Response> {
+async function submit(key: string, items: number, headers: Record<string, string> = {}): Promise<Response> {
   return fetch(`${api.address}/v1/jobs`, {
     method: 'POST',
-    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', ...headers },
     body: JSON.stringify({ kind: 'emotion', input: { texts: Array.from({ length: items }, () => 'Good') } }),
     signal: AbortSignal.timeout(30_000),
   });
@@ -94,6 +94,28 @@ test('counts the items of a submit, all or none', async () => {
   assert.match(accepted.headers.get('ratelimit') ?? '', '"items";r=0;t=');
   assert.is((await get(key)).status, 404);
 });
+
+test('takes no items for a submit that is repeated under its key, and answers it when none are left', async () => {
+  const { tenantId, key } = await makeTenant('standard');
+  await redis.set(quotaKey('items', tenantId), 49_900, 'PX', 3_600_000);
+  const first = await submit(key, 60, { 'idempotency-key': 'one' });
+  assert.equal([first.status, itemsLeft(first)], [202, 40]);
+  const repeated = await submit(key, 60, { 'idempotency-key': 'one' });
+  assert.equal([repeated.status, repeated.headers.get('idempotent-replayed')], [202, 'true']);
+  const small = await submit(key, 10, { 'idempotency-key': 'two' });
+  assert.equal([small.status, itemsLeft(small)], [202, 30]);
+  const again = await submit(key, 10, { 'idempotency-key': 'two' });
+  assert.equal([again.status, again.headers.get('idempotent-replayed'), itemsLeft(again)], [202, 'true', 30]);
+  const other = await submit(key, 11, { 'idempotency-key': 'two' });
+  assert.equal([other.status, itemsLeft(other)], [422, 30]);
+  assert.is(await redis.get(quotaKey('items', tenantId)), '49970');
+  const none = await submit(key, 31, { 'idempotency-key': 'three' });
+  assert.is(none.status, 429);
+});
+
+function itemsLeft(response: Response): number {
+  return Number(/"items";r=(\d+)/.exec(response.headers.get('ratelimit') ?? '')?.[1]);
+}
 
 test('counts on alone from what it knows while Redis is away', async () => {
   if (!hasOwnRedis) return;

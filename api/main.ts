@@ -15,6 +15,7 @@ import { createEnqueuer } from './enqueue.ts';
 import { createForecast } from './forecast.ts';
 import { createIntake } from './intake.ts';
 import { createJobLoader } from './job-loader.ts';
+import { createKeyUse } from './key-use.ts';
 import { createQuota } from './quota.ts';
 import { createJobWatcher } from './wait.ts';
 import { warmUp } from './warm-up.ts';
@@ -44,6 +45,7 @@ const registry = createRegistry(config.MODELS_DIR);
 const queue = createDispatchQueue(config, (error) => log.debug({ err: error }, 'queue connection'));
 const enqueuer = createEnqueuer({ config, log, database: system, queue });
 const intake = createIntake({ config, log, pool: recorders, enqueuer });
+const keyUse = createKeyUse(keyReaders, log);
 const quota = createQuota(config, log);
 const forecast = createForecast({ config, log, database: system });
 const admission = createAdmission({ config, log, database: system, forecast });
@@ -59,6 +61,7 @@ const app = createApp({
   changers,
   bulk,
   keys: createKeys(keyReaders),
+  keyUse,
   quota,
   admission,
   forecast,
@@ -107,6 +110,7 @@ stopOnSignal(log, config.DRAIN_MS, () => {
     ['admission', admission.close],
     ['forecast', forecast.close],
     ['quota', async () => quota.close()],
+    ['key use', keyUse.close],
     ['graph', graph.close],
     [
       'database',

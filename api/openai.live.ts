@@ -131,4 +131,14 @@ test('lists batches and cancels one', async () => {
   assert.instance(unknown, OpenAI.NotFoundError);
 });
 
+test('refuses a place in a list that is no id', async () => {
+  for (const list of [client.batches.list({ after: 'x' }), client.files.list({ after: '' })]) {
+    const refused = await list.then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    assert.instance(refused, OpenAI.UnprocessableEntityError);
+  }
+});
+
 test.run();

@@ -5,10 +5,10 @@ import { batchListQuerySchema, batchLookQuerySchema, resultsQuerySchema } from '
 import { batchBodySchema, batchQuerySchema } from './batch-request.ts';
 import { batchPageSchema, batchResultSchema, batchViewSchema, deletedSchema } from './batch-view.ts';
 import { batchLimits } from '../shared/batch.ts';
-import { limits } from '../shared/job.ts';
 import type { ProblemCode } from '../shared/problem.ts';
 import { streamedEventSchema } from './openapi-jobs.ts';
 import type { Answers, Paths } from './openapi-security.ts';
+import { idempotencyKeyHeader } from './read-headers.ts';
 
 export const batchLines = `{"custom_id":"1","text":"I finally got the job!"}
 {"custom_id":"2","text":"Nobody came, and I had baked all day.","user_id":"ada","metadata":{"row":"17"}}
@@ -58,13 +58,16 @@ function registerSubmit(paths: Paths, answers: Answers): void {
     request: {
       query: batchQuerySchema.extend({ kind: kindParameter }).partial(),
       headers: z.object({
-        'Idempotency-Key': z.string().min(1).max(limits.idempotencyKeyCharactersMax).optional(),
+        'Idempotency-Key': idempotencyKeyHeader,
       }),
       body: {
         required: true,
         content: {
           'application/json': {
-            schema: batchBodySchema.meta({ id: 'BatchRequest' }),
+            schema: batchBodySchema.meta({
+              id: 'BatchRequest',
+              oneOf: [{ required: ['items'] }, { required: ['input_file_id'] }],
+            }),
             example: { kind: 'emotion', items: [{ custom_id: '1', text: 'I finally got the job!' }] },
           },
           'application/x-ndjson': { schema: z.string(), example: batchLines },

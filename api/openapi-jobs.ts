@@ -5,9 +5,9 @@ import { z } from 'zod';
 import { jobIdPattern, limits } from '../shared/job.ts';
 import type { ProblemCode } from '../shared/problem.ts';
 import { erasureExample, erasureSchema } from './erasure-view.ts';
-import { resultViewSchema } from './job-view.ts';
 import { jobPageSchema, listQuerySchema } from './list-jobs.ts';
 import type { Paths } from './openapi-security.ts';
+import { idempotencyKeyHeader } from './read-headers.ts';
 
 const bodyProblems: readonly ProblemCode[] = [
   'malformed_request',
@@ -36,6 +36,8 @@ const params = z.object({ id: z.string().meta({ example: exampleId, pattern: job
 
 interface Shapes {
   readonly job: z.ZodType;
+  /** The result alone. */
+  readonly result: z.ZodType;
   readonly request: z.ZodType;
   /** The problem answers of an operation, by their codes. */
   readonly answers: (codes: readonly ProblemCode[]) => RouteConfig['responses'];
@@ -64,14 +66,7 @@ function registerSubmit(registry: Paths, { job, request, answers }: Shapes): voi
       'The answer 202 means that the job is recorded and will not be lost. With `Prefer: wait=N` the answer comes when the job ends, within N seconds (200), or is the job as it then is (202); `Preference-Applied` says what was done.',
     request: {
       headers: z.object({
-        'Idempotency-Key': z
-          .string()
-          .min(1)
-          .max(limits.idempotencyKeyCharactersMax)
-          .optional()
-          .describe(
-            'For 24 hours the same key and body answer with the same job (`Idempotent-Replayed: true`)',
-          ),
+        'Idempotency-Key': idempotencyKeyHeader,
         Prefer: z.string().optional().describe(`\`wait=N\`, N from 1 to ${limits.waitSecondsMax} seconds`),
       }),
       body: { required: true, content: { 'application/json': { schema: request, example } } },
@@ -84,7 +79,7 @@ function registerSubmit(registry: Paths, { job, request, answers }: Shapes): voi
   });
 }
 
-function registerLooks(registry: Paths, { job, answers }: Shapes): void {
+function registerLooks(registry: Paths, { job, result, answers }: Shapes): void {
   registry.registerPath({
     method: 'get',
     path: '/v1/jobs',
@@ -95,13 +90,7 @@ function registerLooks(registry: Paths, { job, answers }: Shapes): void {
       'Filters may be combined. Go on with `after=<last_id>`, or back with `before=<first_id>`; jobs that are submitted meanwhile move no page.',
     request: { query: z.strictObject(listQuerySchema.shape) },
     responses: {
-      200: ok('A page of jobs', jobPageSchema, {
-        object: 'list',
-        data: [],
-        has_more: false,
-        first_id: null,
-        last_id: null,
-      }),
+      200: ok('A page of jobs', jobPageSchema),
       ...answers(['invalid_request', 'internal_error', 'ledger_unavailable']),
     },
   });
@@ -141,14 +130,7 @@ function registerLooks(registry: Paths, { job, answers }: Shapes): void {
       'A job that failed, was canceled or expired has no result: 409 `job_failed`, with what it failed with in `error`.',
     request: { params },
     responses: {
-      200: ok('The results of the texts, in their order', resultViewSchema, {
-        job_id: exampleId,
-        object: 'result',
-        kind: 'embedding',
-        model: { name: 'embedding', version: '1.0.0', digest: 'sha256 of the weights' },
-        counts: { total: 1, succeeded: 0, failed: 1 },
-        items: [{ index: 0, status: 'failed', error: { code: 'item_timed_out', detail: 'Took too long' } }],
-      }),
+      200: ok('The results of the texts, in their order', result),
       ...answers([...lookProblems, 'job_not_finished', 'job_failed', 'result_expired']),
     },
   });
@@ -181,7 +163,7 @@ function registerControl(registry: Paths, { job, answers }: Shapes): void {
     request: {
       params,
       headers: z.object({
-        'Idempotency-Key': z.string().min(1).max(limits.idempotencyKeyCharactersMax).optional(),
+        'Idempotency-Key': idempotencyKeyHeader,
       }),
     },
     responses: {

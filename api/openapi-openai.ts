@@ -1,12 +1,16 @@
 // The part of the OpenAPI document that is OpenAI's dialect. Its errors are in OpenAI's form, not ours; their codes are.
 
 import { z } from 'zod';
-import { limits } from '../shared/job.ts';
 import type { ProblemCode } from '../shared/problem.ts';
 import { deletedSchema } from './batch-view.ts';
 import type { Answers, Paths } from './openapi-security.ts';
+import { idempotencyKeyHeader } from './read-headers.ts';
 import { openaiBatchSchema, openaiFileSchema } from './openai-view.ts';
-import { openaiBatchRequestSchema, openaiListQuerySchema } from './routes/openai.ts';
+import {
+  openaiBatchesQuerySchema,
+  openaiBatchRequestSchema,
+  openaiFilesQuerySchema,
+} from './routes/openai.ts';
 
 const fileId = 'file_01990a6e-7c00-7000-8000-000000000001';
 const fileParams = z.object({ id: z.string().meta({ example: fileId }) });
@@ -90,7 +94,7 @@ function registerFiles(paths: Paths, answers: Answers): void {
     operationId: 'openaiListFiles',
     tags,
     summary: 'Files, newest first',
-    request: { query: openaiListQuerySchema },
+    request: { query: openaiFilesQuerySchema },
     responses: { 200: json('A page of files', pageOf(file)), ...answers(['invalid_request', ...always]) },
   });
   paths.registerPath({
@@ -122,7 +126,10 @@ function registerFiles(paths: Paths, answers: Answers): void {
     summary: 'The content of a file; of an output file, the results in the form of the endpoint',
     request: { params: fileParams },
     responses: {
-      200: { description: 'The content', content: { 'application/octet-stream': { schema: z.string() } } },
+      200: {
+        description: 'The content',
+        content: { 'application/octet-stream': { schema: z.string(), example: requestLines } },
+      },
       ...answers(ofFile),
     },
   });
@@ -139,7 +146,7 @@ function registerBatches(paths: Paths, answers: Answers): void {
       'Lines are `{custom_id, method, url, body: {model, input, user?, metadata?}}`; `url` is the endpoint of the batch, `model` the kind that stands there, `input` one text. A bad line fails the batch; what has not run after 24 hours expires.',
     request: {
       headers: z.object({
-        'Idempotency-Key': z.string().min(1).max(limits.idempotencyKeyCharactersMax).optional(),
+        'Idempotency-Key': idempotencyKeyHeader,
       }),
       body: {
         required: true,
@@ -171,7 +178,7 @@ function registerBatches(paths: Paths, answers: Answers): void {
     operationId: 'openaiListBatches',
     tags,
     summary: 'Batches of this dialect, newest first',
-    request: { query: openaiListQuerySchema },
+    request: { query: openaiBatchesQuerySchema },
     responses: { 200: json('A page of batches', pageOf(batch)), ...answers(['invalid_request', ...always]) },
   });
   paths.registerPath({

@@ -73,7 +73,7 @@ function registerExport(
     tags: ['Users'],
     summary: 'Everything that is stored about a person',
     description:
-      'A stream of lines, each a JSON object with a `type`: one `person`; each `job` with its texts, results, events and facts, oldest first; each `profile`; each `node` and `edge` of the graph; one `end` with the counts. An answer without the `end` was cut off: ask again. Each group of lines is as it was when it was sent. Keys, quotas and receipts are about the tenant and not in it.',
+      'A stream of lines, each a JSON object with a `type`: one `person`; each `job` with its texts, results, events and facts, those of batches with their lines, oldest first; each `profile`; each `node` and `edge` of the graph; one `end` with the counts. An answer without the `end` was cut off: ask again. Each group of lines is as it was when it was sent. A job of a batch belongs to the `user_id` of its lines. Batches and files themselves, keys, quotas and receipts belong to the tenant and are not in it; an erasure takes the lines of the person out of files all the same.',
     request: { params },
     responses: {
       200: {

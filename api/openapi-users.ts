@@ -6,16 +6,23 @@ import { profileSchema } from '../models/analytics/profile.ts';
 import { profileDiffSchema } from '../models/analytics/profile-diff.ts';
 import { trajectorySchema } from '../models/analytics/trajectory.ts';
 import type { ProblemCode } from '../shared/problem.ts';
-import { edgeSchema } from './edge-view.ts';
+import {
+  communitiesSchema,
+  contradictionsSchema,
+  formerGraphSchema,
+  graphSchema,
+  neighboursSchema,
+  pathsSchema,
+  searchSchema,
+  statsSchema,
+  whatIfSchema,
+} from './graph-view.ts';
 import { historyEntrySchema } from './history.ts';
 import { userId } from '../shared/text-schema.ts';
 import type { Paths } from './openapi-security.ts';
 import { analyzeBody, batchBody, extractBody, generateBody } from './routes/compat.ts';
 import { bounds, emotionsQuery, key, version, whatIfBody } from './routes/users.ts';
 
-const node = z.object({ key: z.string(), type: z.string(), name: z.string() });
-const edge = edgeSchema;
-const path = z.object({ nodes: z.array(z.string()), strength: z.number(), edges: z.array(edge) });
 const profileView = z.object({
   user_id: z.string(),
   version: z.int(),
@@ -24,7 +31,6 @@ const profileView = z.object({
 });
 const cause = key.meta({ example: 'concept:rain' });
 const effect = key.meta({ example: 'concept:mud' });
-const open = z.looseObject({ user_id: z.string() });
 
 /** A GET under `/v1/users/{user_id}`: path, what it shows, what it takes, what it gives. */
 const questions: readonly (readonly [
@@ -60,36 +66,35 @@ const questions: readonly (readonly [
     '/graph',
     'The knowledge graph, or what surrounds a node',
     z.object({ ...bounds, from: key.optional() }),
-    z.object({ user_id: z.string(), nodes: z.array(node), edges: z.array(edge), truncated: z.boolean() }),
+    graphSchema,
   ],
   [
     '/graph/paths',
     'The strongest ways from a cause to an effect, or the shortest one',
     z.object({ ...bounds, from: cause, to: effect, shortest: z.enum(['true', 'false']).optional() }),
-    open.extend({ paths: z.array(path) }),
+    pathsSchema,
   ],
   [
     '/graph/search',
     'Nodes by a part of their name',
     z.object({ q: key.meta({ example: 'rain' }), limit: bounds.limit }),
-    open.extend({ nodes: z.array(node) }),
+    searchSchema,
   ],
-  [
-    '/graph/neighbours',
-    'What is joined to a node',
-    z.object({ ...bounds, node: cause }),
-    open.extend({ neighbours: z.array(z.object({ node, direction: z.enum(['in', 'out']), edge })) }),
-  ],
-  ['/graph/stats', 'Sizes of the graph', z.object({}), open],
-  ['/graph/communities', 'Concepts that belong together', z.object({}), open],
-  ['/graph/contradictions', 'Causal circles', z.object({}), open],
+  ['/graph/neighbours', 'What is joined to a node', z.object({ ...bounds, node: cause }), neighboursSchema],
+  ['/graph/stats', 'Sizes of the graph', z.object({}), statsSchema],
+  ['/graph/communities', 'Concepts that belong together', z.object({}), communitiesSchema],
+  ['/graph/contradictions', 'Causal circles', z.object({}), contradictionsSchema],
 ];
 
 export const personParams = z.object({ user_id: userId.meta({ example: 'ada' }) });
 
-/** @param answers the problem answers of an operation, by their codes */
+/**
+ * @param job the job as the document has it
+ * @param answers the problem answers of an operation, by their codes
+ */
 export function registerUsers(
   paths: Paths,
+  job: z.ZodType,
   answers: (codes: readonly ProblemCode[]) => RouteConfig['responses'],
 ): void {
   const params = personParams;
@@ -129,9 +134,9 @@ export function registerUsers(
         },
       },
     },
-    responses: { 200: ok(open, 'Estimates with their assumptions'), ...answers([...writeProblems]) },
+    responses: { 200: ok(whatIfSchema, 'Estimates with their assumptions'), ...answers([...writeProblems]) },
   });
-  registerFormer(paths, answers);
+  registerFormer(paths, job, answers);
 }
 
 const writeProblems: readonly ProblemCode[] = [
@@ -146,24 +151,86 @@ const writeProblems: readonly ProblemCode[] = [
   'ledger_unavailable',
 ];
 
+const score = z.number();
+const formerEmotion = z.object({
+  emotions: z.array(z.object({ label: z.string(), score })),
+  primary_emotion: z.string(),
+  primary_score: score,
+  all_emotions: z.record(z.string(), score),
+  intensity: score,
+  valence: score,
+  arousal: score,
+  is_sarcastic: z.boolean().nullable(),
+  mixed_emotions: z.array(z.unknown()),
+  confidence: score,
+  timestamp: z.iso.datetime().nullable(),
+  model_version: z.string(),
+});
+const itemError = z.object({ error: z.object({ code: z.string(), detail: z.string() }) });
+const ofJob = z.object({ user_id: z.string(), job_id: z.string() });
+
+/** The former bodies; a text that failed alone has its error in the place of its emotions. */
+const former = {
+  emotion: z.union([ofJob.extend(formerEmotion.shape), ofJob.extend(itemError.shape)]),
+  emotions: ofJob.extend({
+    results: z.array(
+      z.union([formerEmotion.extend({ index: z.int() }), itemError.extend({ index: z.int() })]),
+    ),
+  }),
+  reasoning: ofJob.extend({
+    causal_chains: z.array(z.unknown()),
+    reasoning_graph: z.object({ nodes: z.array(z.unknown()), edges: z.array(z.unknown()) }),
+    counterfactuals: z.array(z.unknown()),
+  }),
+  profile: ofJob.extend({ version: z.int(), profile: profileSchema }),
+  history: z.object({
+    user_id: z.string(),
+    history: z.array(historyEntrySchema),
+    trajectory: trajectorySchema,
+  }),
+};
+
 function registerFormer(
   paths: Paths,
+  job: z.ZodType,
   answers: (codes: readonly ProblemCode[]) => RouteConfig['responses'],
 ): void {
-  const ok = (description: string) => ({ description, content: { 'application/json': { schema: open } } });
+  const ok = (description: string, schema: z.ZodType) => ({
+    description,
+    content: { 'application/json': { schema } },
+  });
   const text = 'I was late because the bus broke down.';
-  const posts: readonly (readonly [path: string, summary: string, body: z.ZodType, example: object])[] = [
-    ['/api/emotions/analyze', 'Emotions of a text', analyzeBody, { user_id: 'ada', text }],
-    ['/api/emotions/batch', 'Emotions of several texts', batchBody, { user_id: 'ada', texts: [text] }],
+  const posts: readonly (readonly [
+    path: string,
+    summary: string,
+    body: z.ZodType,
+    example: object,
+    answer: z.ZodType,
+  ])[] = [
+    ['/api/emotions/analyze', 'Emotions of a text', analyzeBody, { user_id: 'ada', text }, former.emotion],
+    [
+      '/api/emotions/batch',
+      'Emotions of several texts',
+      batchBody,
+      { user_id: 'ada', texts: [text] },
+      former.emotions,
+    ],
     [
       '/api/reasoning/extract',
       'Causes, effects and counterfactuals of a text',
       extractBody,
       { user_id: 'ada', text },
+      former.reasoning,
     ],
-    ['/api/profile/generate', 'Make a profile', generateBody, { user_id: 'ada', time_window_days: 30 }],
+    [
+      '/api/profile/generate',
+      'Make a profile',
+      generateBody,
+      { user_id: 'ada', time_window_days: 30 },
+      former.profile,
+    ],
   ];
-  for (const [place, summary, schema, example] of posts) {
+  for (const [place, summary, schema, example, answer] of posts) {
     paths.registerPath({
       method: 'post',
       path: place,
@@ -171,21 +238,26 @@ function registerFormer(
       summary,
       request: { body: { required: true, content: { 'application/json': { schema, example } } } },
       responses: {
-        200: ok('The result'),
+        200: ok('The result', answer),
         202: {
           description: 'The job, after ten seconds',
-          content: { 'application/json': { schema: z.looseObject({ id: z.string() }) } },
+          content: { 'application/json': { schema: job } },
         },
         ...answers([...writeProblems, 'job_failed', 'rate_limited', 'quota_exceeded', 'overloaded']),
       },
     });
   }
-  const gets: readonly (readonly [path: string, summary: string, codes: readonly ProblemCode[]])[] = [
-    ['/api/emotions/history/{user_id}', 'Emotions over time', []],
-    ['/api/reasoning/graph/{user_id}', 'The knowledge graph', []],
-    ['/api/profile/{user_id}', 'The newest profile', ['profile_not_found']],
+  const gets: readonly (readonly [
+    path: string,
+    summary: string,
+    answer: z.ZodType,
+    codes: readonly ProblemCode[],
+  ])[] = [
+    ['/api/emotions/history/{user_id}', 'Emotions over time', former.history, []],
+    ['/api/reasoning/graph/{user_id}', 'The knowledge graph', formerGraphSchema, []],
+    ['/api/profile/{user_id}', 'The newest profile', profileView, ['profile_not_found']],
   ];
-  for (const [place, summary, codes] of gets) {
+  for (const [place, summary, answer, codes] of gets) {
     paths.registerPath({
       method: 'get',
       path: place,
@@ -193,7 +265,7 @@ function registerFormer(
       summary,
       request: { params: personParams },
       responses: {
-        200: ok(summary),
+        200: ok(summary, answer),
         ...answers(['invalid_request', 'internal_error', 'ledger_unavailable', ...codes]),
       },
     });

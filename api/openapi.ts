@@ -3,10 +3,11 @@
 import { OpenAPIRegistry, OpenApiGeneratorV31 } from '@asteasolutions/zod-to-openapi';
 import { z } from 'zod';
 import type { Registry } from '../models/registry.ts';
-import { problemCatalogue } from '../shared/problem.ts';
+import { problemCatalogue, problemCodes } from '../shared/problem.ts';
 import { jobRequestSchema } from './job-request.ts';
-import { jobViewSchema } from './job-view.ts';
+import { jobViewSchema, resultViewSchema } from './job-view.ts';
 import { registerBatches } from './openapi-batches.ts';
+import { type OpenApiDocument, withExamples } from './openapi-examples.ts';
 import { registerFiles } from './openapi-files.ts';
 import { registerJobs } from './openapi-jobs.ts';
 import { openaiErrorSchema, registerOpenai } from './openapi-openai.ts';
@@ -20,7 +21,7 @@ const problemSchema = z.object({
   title: z.string(),
   status: z.int(),
   detail: z.string(),
-  code: z.enum(Object.keys(problemCatalogue)),
+  code: z.enum(problemCodes),
   request_id: z.string(),
   retryable: z.boolean().describe('The same request may succeed later'),
   errors: z
@@ -47,30 +48,29 @@ const problemSchema = z.object({
  * @param auth as the server runs: with `off` no operation asks for a key
  * @returns the document, ready to be sent as JSON.
  */
-export function createOpenApi(
-  models: Registry,
-  auth: 'on' | 'off' = 'on',
-): ReturnType<OpenApiGeneratorV31['generateDocument']> {
+export function createOpenApi(models: Registry, auth: 'on' | 'off' = 'on'): OpenApiDocument {
   const registry = new OpenAPIRegistry();
   const problem = problemSchema.meta({ id: 'Problem' });
-  const job = withOutputs(models).meta({ id: 'Job' });
+  const items = itemsWithOutputs(models);
+  const job = jobViewSchema.extend({ result: z.object({ items }).nullable() }).meta({ id: 'Job' });
+  const result = resultViewSchema.extend({ items });
 
   const answers = answersIn({ 'application/problem+json': { schema: problem } });
   const secure = securePaths(registry, auth);
   const paths = secure(answers);
-  registerJobs(paths, { job, request: withKinds(models).meta({ id: 'JobRequest' }), answers });
+  registerJobs(paths, { job, result, request: withKinds(models).meta({ id: 'JobRequest' }), answers });
   registerBatches(paths, answers);
   registerFiles(paths, answers);
   const openaiAnswers = answersIn({ 'application/json': { schema: openaiErrorSchema } });
   registerOpenai(secure(openaiAnswers), openaiAnswers);
-  registerUsers(paths, answers);
+  registerUsers(paths, job, answers);
   registerWebhooks(paths, answers);
   registry.registerWebhook(webhookMessage);
   registerPerson(paths, answers);
   registerHealth(paths);
 
   const kinds = models.kinds.map(({ kind, summary }) => `- \`${kind}\`: ${summary}`).join('\n');
-  return new OpenApiGeneratorV31(registry.definitions).generateDocument({
+  const generated = new OpenApiGeneratorV31(registry.definitions).generateDocument({
     openapi: '3.1.0',
     info: {
       title: 'Soma',
@@ -80,6 +80,7 @@ export function createOpenApi(
     },
     servers: [{ url: '/' }],
   });
+  return withExamples(generated);
 }
 
 /** Errors in one form: their status, and in words which codes stand behind it. */
@@ -118,29 +119,59 @@ function withKinds(models: Registry) {
   return z.union(requests);
 }
 
-/** The job as clients get it, with the output that each kind promises. */
-function withOutputs(models: Registry) {
+/** The items of a result, with the output that each kind promises. */
+function itemsWithOutputs(models: Registry) {
   const outputs = models.kinds.map(({ kind, outputSchema }) =>
     outputSchema.meta({ id: `${capitalize(kind)}Output` }),
   );
-  const items = jobViewSchema.shape.result.unwrap().shape.items;
-  const item = items.element.extend({ output: z.union(outputs).optional() });
-  return jobViewSchema.extend({ result: z.object({ items: z.array(item) }).nullable() });
+  const item = resultViewSchema.shape.items.element;
+  return z.array(item.extend({ output: z.union(outputs).optional() })).describe('In the order of the texts');
 }
 
+const check = z.object({ status: z.enum(['ok', 'unavailable']), reason: z.string().optional() });
+const healthSchema = z.object({
+  status: check.shape.status,
+  checks: z.object({ ledger: check }),
+});
+const detailedSchema = healthSchema.extend({
+  checks: z.object({
+    ledger: check,
+    redis: check,
+    notifications: check,
+    workers: check,
+    dispatcher: check,
+  }),
+  processes: z.array(
+    z.object({
+      type: z.string(),
+      host: z.string(),
+      pid: z.int(),
+      started_at: z.iso.datetime(),
+      seen_at: z.iso.datetime(),
+      info: z.unknown().describe('As the process tells, by its type'),
+    }),
+  ),
+});
+const metricsExample = `# HELP soma_jobs_submitted_total Jobs committed to the ledger
+# TYPE soma_jobs_submitted_total counter
+soma_jobs_submitted_total{kind="emotion",class="normal"} 17
+`;
+
 function registerHealth(paths: Paths): void {
-  const schema = z.object({ status: z.string() });
-  const answer = (description: string) => ({ description, content: { 'application/json': { schema } } });
-  const routes = {
-    '/health': 'Can it accept jobs?',
-    '/health/ready': 'Can it accept jobs?',
-    '/health/live': 'Does the process turn?',
-    '/health/detailed': 'How is each part?',
-  };
-  for (const [path, summary] of Object.entries(routes)) {
+  const answer = (description: string, schema: z.ZodType) => ({
+    description,
+    content: { 'application/json': { schema } },
+  });
+  const routes: readonly (readonly [path: string, summary: string, schema: z.ZodType])[] = [
+    ['/health', 'Can it accept jobs?', healthSchema],
+    ['/health/ready', 'Can it accept jobs?', healthSchema],
+    ['/health/live', 'Does the process turn?', healthSchema.omit({ checks: true })],
+    ['/health/detailed', 'How is each part?', detailedSchema],
+  ];
+  for (const [path, summary, schema] of routes) {
     const responses = {
-      200: answer('Yes'),
-      ...(path === '/health/live' ? {} : { 503: answer('Not at the moment') }),
+      200: answer('Yes', schema),
+      ...(path === '/health/live' ? {} : { 503: answer('Not at the moment', schema) }),
     };
     paths.registerPath({ method: 'get', path, tags: ['Health'], summary, responses });
   }
@@ -149,7 +180,12 @@ function registerHealth(paths: Paths): void {
     path: '/metrics',
     tags: ['Health'],
     summary: 'Metrics in the Prometheus text format',
-    responses: { 200: { description: 'Metrics', content: { 'text/plain': { schema: z.string() } } } },
+    responses: {
+      200: {
+        description: 'Metrics',
+        content: { 'text/plain': { schema: z.string(), example: metricsExample } },
+      },
+    },
   });
 }
 

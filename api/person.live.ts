@@ -124,6 +124,34 @@ test('exports all that is stored about a person, and nothing of another', async 
   assert.not.match(JSON.stringify(lines), 'stork');
 });
 
+test('exports the lines of batches that are of the person', async () => {
+  const line = (id: string, user: string) => ({
+    custom_id: id,
+    text: `Of ${user}`,
+    user_id: user,
+    metadata: { row: id },
+  });
+  const items = [line('a', 'plover'), line('b', 'curlew'), line('c', 'plover')];
+  const batch = z
+    .object({ id: z.string() })
+    .parse(await (await send('POST', '/v1/batches', { kind: 'emotion', items })).json());
+  await until('the batch to end', async () =>
+    /"status":"ended"/.test(await (await send('GET', `/v1/batches/${batch.id}?wait=30`)).text())
+      ? true
+      : undefined,
+  );
+  const jobs = (await exportOf('plover')).flatMap((one) => (one.type === 'job' ? [one] : []));
+  assert.equal(
+    jobs.map(({ job }) => job.batch_id),
+    [batch.id],
+  );
+  assert.equal(jobs[0]?.texts, ['Of plover', 'Of plover']);
+  assert.equal(jobs[0]?.lines, [
+    { item_index: 0, index: 0, custom_id: 'a', metadata: { row: 'a' } },
+    { item_index: 1, index: 2, custom_id: 'c', metadata: { row: 'c' } },
+  ]);
+});
+
 test('exports of somebody unknown that there is nothing', async () => {
   const [person, end, ...more] = await exportOf('nobody');
   assert.equal([person?.type, more], ['person', []]);

@@ -41,25 +41,28 @@ export function logProblem(
 }
 
 function sendProblem(response: Response, problem: ProblemError, requestId: string): void {
-  const { title, status, retryable } = problemCatalogue[problem.code];
   for (const [name, value] of Object.entries(problem.headers)) response.setHeader(name, value);
   response
-    .status(status)
+    .status(problem.status)
     .type('application/problem+json')
-    .send(
-      JSON.stringify({
-        type: `/docs/problems#${problem.code}`,
-        title,
-        status,
-        detail: problem.message,
-        code: problem.code,
-        request_id: requestId,
-        retryable,
-        ...(problem.errors.length > 0 ? { errors: problem.errors } : {}),
-        ...(problem.invalidLines === undefined ? {} : { invalid_lines: problem.invalidLines }),
-        ...(problem.jobError === undefined ? {} : { error: problem.jobError }),
-      }),
-    );
+    .send(JSON.stringify(toProblemView(problem, requestId)));
+}
+
+/** The body of a problem. */
+export function toProblemView(problem: ProblemError, requestId: string) {
+  const { title, status, retryable } = problemCatalogue[problem.code];
+  return {
+    type: `/docs/problems#${problem.code}`,
+    title,
+    status,
+    detail: problem.message,
+    code: problem.code,
+    request_id: requestId,
+    retryable,
+    ...(problem.errors.length > 0 ? { errors: problem.errors } : {}),
+    ...(problem.invalidLines === undefined ? {} : { invalid_lines: problem.invalidLines }),
+    ...(problem.jobError === undefined ? {} : { error: problem.jobError }),
+  };
 }
 
 /** What a client is told of an error. */

@@ -24,7 +24,7 @@ export interface Verdict {
   readonly standings: readonly Standing[];
 }
 
-/** What a request takes. */
+/** What a request takes; what is less than nothing is given back, as far as it was taken in this window. */
 export type Cost = Readonly<Record<AllowanceName, number>>;
 
 export interface Quota {
@@ -44,16 +44,17 @@ const windowsMax = 20_000;
 
 // A window is a counter that expires. KEYS: one per allowance; ARGV: limit, window in ms and cost of each.
 const takeScript = `
-local used, left, fits = {}, {}, 1
+local used, left, cost, fits = {}, {}, {}, 1
 for i, key in ipairs(KEYS) do
   used[i] = tonumber(redis.call('GET', key) or '0')
   left[i] = redis.call('PTTL', key)
-  if ARGV[3 * i] ~= '0' and used[i] + tonumber(ARGV[3 * i]) > tonumber(ARGV[3 * i - 2]) then fits = 0 end
+  cost[i] = math.max(tonumber(ARGV[3 * i]), -used[i])
+  if cost[i] > 0 and used[i] + cost[i] > tonumber(ARGV[3 * i - 2]) then fits = 0 end
 end
 local answer = { fits }
 for i, key in ipairs(KEYS) do
-  if fits == 1 and ARGV[3 * i] ~= '0' then
-    used[i] = redis.call('INCRBY', key, ARGV[3 * i])
+  if fits == 1 and cost[i] ~= 0 then
+    used[i] = redis.call('INCRBY', key, cost[i])
     if left[i] < 0 then
       redis.call('PEXPIRE', key, ARGV[3 * i - 1])
       left[i] = tonumber(ARGV[3 * i - 1])
@@ -132,11 +133,11 @@ export function takeAlone(
 ): Verdict {
   const { tenantId, tier, cost, nowMs } = ask;
   const before = standingsOf(windows, tenantId, tier, nowMs);
-  const fits = before.every(({ name, remaining }) => cost[name] === 0 || cost[name] <= remaining);
+  const fits = before.every(({ name, remaining }) => cost[name] <= 0 || cost[name] <= remaining);
   if (!fits) return judge(before, cost, false);
-  for (const { name, limit, remaining, resetSeconds } of before.filter((one) => cost[one.name] > 0)) {
+  for (const { name, limit, remaining, resetSeconds } of before.filter((one) => cost[one.name] !== 0)) {
     remember(`${name} ${tenantId}`, {
-      used: limit - remaining + cost[name],
+      used: Math.max(0, limit - remaining + cost[name]),
       endsAtMs: nowMs + resetSeconds * 1000,
     });
   }

@@ -2,6 +2,7 @@
 
 import type { Request } from 'express';
 import { createHash } from 'node:crypto';
+import { z } from 'zod';
 import { limits } from '../shared/job.ts';
 import { ProblemError } from '../shared/problem.ts';
 
@@ -10,6 +11,17 @@ export function readPreference(request: Request): number | undefined {
   const found = /(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})"?/i.exec(request.get('Prefer') ?? '')?.[1];
   return found === undefined ? undefined : Math.min(Number(found), limits.waitSecondsMax);
 }
+
+/** As the document shows the header; what HTTP takes off at its ends does not count. */
+export const idempotencyKeyHeader = z
+  .string()
+  .min(1)
+  .max(limits.idempotencyKeyCharactersMax)
+  .meta({ pattern: '^[!-~]([ -~]*[!-~])?$' })
+  .optional()
+  .describe(
+    'For 24 hours the same key and request answer as before (`Idempotent-Replayed: true`), for no items',
+  );
 
 /**
  * What stands for the request's `Idempotency-Key`: its SHA-256. Clients write what they like into a key, a person's name

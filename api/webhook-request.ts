@@ -2,8 +2,8 @@
 
 import { z } from 'zod';
 import type { WebhookRequest } from '../db/submissions.ts';
-import { parseBatchId } from '../shared/batch.ts';
-import { parseJobId } from '../shared/job.ts';
+import { batchIdPattern } from '../shared/batch.ts';
+import { jobIdPattern } from '../shared/job.ts';
 import {
   batchPatterns,
   deliveryIds,
@@ -14,7 +14,12 @@ import {
   webhookPatterns,
 } from '../shared/webhook.ts';
 
-const url = z.string().min(1).max(webhookLimits.urlCharactersMax).describe('https only, of a public server');
+const url = z
+  .string()
+  .min(1)
+  .max(webhookLimits.urlCharactersMax)
+  .describe('https only, of a public server')
+  .meta({ pattern: '^[hH][tT][tT][pP][sS]://' });
 
 const events = z
   .array(z.enum(webhookPatterns))
@@ -76,7 +81,8 @@ export const changeEndpointSchema = z
       .optional()
       .describe('To enable an endpoint makes it hear of what happens from now on'),
   })
-  .refine((changes) => Object.keys(changes).length > 0, { error: 'Changes nothing' });
+  .refine((changes) => Object.keys(changes).length > 0, { error: 'Changes nothing' })
+  .meta({ minProperties: 1 });
 
 const moment = z.iso
   .datetime({ offset: true })
@@ -96,14 +102,19 @@ export const recoverSchema = z
     params: { code: 'out_of_range' },
   });
 
-const idOf = (parse: (id: string) => string | undefined) =>
-  z.string().refine((id) => parse(id) !== undefined, { error: 'Is no such id', params: { code: 'id' } });
+const idOf = (pattern: RegExp) =>
+  z
+    .string()
+    .refine((id) => pattern.test(id), { error: 'Is no such id', params: { code: 'id' } })
+    .meta({ pattern: pattern.source });
 
 export const deliveriesQuerySchema = z.strictObject({
-  endpoint: idOf(endpointIds.parse).optional().describe('Of this endpoint'),
-  job: idOf(parseJobId).optional().describe('About this job'),
-  batch: idOf(parseBatchId).optional().describe('About this batch itself, not its jobs'),
+  endpoint: idOf(endpointIds.pattern).optional().describe('Of this endpoint'),
+  job: idOf(jobIdPattern).optional().describe('About this job'),
+  batch: idOf(batchIdPattern).optional().describe('About this batch itself, not its jobs'),
   status: z.enum(deliveryStatuses).optional(),
   limit: z.coerce.number().int().min(1).max(100).default(20),
-  after: idOf(deliveryIds.parse).optional().describe('Older than this one: the `last_id` of the page before'),
+  after: idOf(deliveryIds.pattern)
+    .optional()
+    .describe('Older than this one: the `last_id` of the page before'),
 });

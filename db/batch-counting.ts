@@ -2,6 +2,7 @@
 // that are read and never made, and the parts have numbers without a gap.
 
 import { z } from 'zod';
+import { batchStatuses } from '../shared/batch.ts';
 import { packedBatch } from './batch-intake.ts';
 import type { Tx } from './client.ts';
 import { jobsChannel, progressChannel } from './jobs.ts';
@@ -78,18 +79,46 @@ WITH batch AS MATERIALIZED (
     clock_timestamp()
   FROM moved WHERE done OR (due AND status <> 'ended')
 )
-SELECT parts, pg_notify(CASE WHEN done THEN '${jobsChannel}' ELSE '${progressChannel}' END, ${packedBatch('id')}) FROM moved`;
+SELECT m.parts, s.succeeded, s.failed, s.canceled, s.expired,
+  pg_notify(CASE WHEN m.done THEN '${jobsChannel}' ELSE '${progressChannel}' END, ${packedBatch('m.id')})
+FROM moved m CROSS JOIN sums s`;
+
+const countedRow = z.object({
+  parts: z.number(),
+  succeeded: z.number(),
+  failed: z.number(),
+  canceled: z.number(),
+  expired: z.number(),
+});
+
+/** Jobs that were counted, and their lines by what came of them. */
+export type Counted = z.output<typeof countedRow>;
+
+const nothing: Counted = { parts: 0, succeeded: 0, failed: 0, canceled: 0, expired: 0 };
 
 /**
  * Counts ended jobs of a batch, at most `limit`, and ends the batch with its last line: counts, parts, event and
  * wake-up in one statement. Another dispatcher that is at the same batch is left to it.
- * @returns how many jobs were counted
+ * @returns what was counted
  */
-export async function countParts(tx: Tx, { tenantId, id }: BatchName, limit: number): Promise<number> {
+export async function countParts(tx: Tx, { tenantId, id }: BatchName, limit: number): Promise<Counted> {
   const { rows } = await tx.query({
     name: 'count_parts',
     text: countPartsSql,
     values: [tenantId, id, limit],
   });
-  return z.array(z.object({ parts: z.number() })).parse(rows)[0]?.parts ?? 0;
+  return z.array(countedRow).parse(rows)[0] ?? nothing;
+}
+
+const openBatchRow = z.object({ status: z.enum(batchStatuses), open: z.number(), oldestSeconds: z.number() });
+
+/** How many batches have not ended, and the age of the oldest, by status; by indexes that hold no others. */
+export async function measureBatches(tx: Tx): Promise<z.output<typeof openBatchRow>[]> {
+  const { rows } = await tx.query({
+    name: 'measure_batches',
+    text: `SELECT status, count(*)::integer AS open, extract(epoch FROM now() - min(created_at))::float8 AS "oldestSeconds"
+      FROM (SELECT status, created_at FROM batches WHERE NOT sealed AND status <> 'ended'
+        UNION ALL SELECT status, created_at FROM batches WHERE sealed AND status <> 'ended') AS unended GROUP BY status`,
+  });
+  return z.array(openBatchRow).parse(rows);
 }

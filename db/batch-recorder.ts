@@ -7,6 +7,7 @@ import { v7 } from 'uuid';
 import { batchLimits, type InvalidLinePolicy, type LineFault } from '../shared/batch.ts';
 import { type BadLine, cutLines, type GoodLine, type LineGroup, placeLine } from '../shared/cut-lines.ts';
 import { uuidTime } from '../shared/job.ts';
+import { metrics } from '../shared/metrics.ts';
 import type { ParsedLine } from '../shared/parse-line.ts';
 import { getUpload, type LineChunk, type PlacedLine, recordLines, type Upload } from './batch-intake.ts';
 import { isUnavailable, type Pool } from './client.ts';
@@ -97,6 +98,9 @@ export function createLineRecorder(options: {
       lineHash: hash.copy().digest('hex'),
     });
     await commit(pool, batch, chunk);
+    const bad = admitted.filter((line) => 'faults' in line).length;
+    metrics.batchLinesAccepted.inc({ kind: batch.kind, valid: 'yes' }, admitted.length - bad);
+    metrics.batchLinesAccepted.inc({ kind: batch.kind, valid: 'no' }, bad);
     recorded += gathered.length;
     gathered = [];
     gatheredBytes = 0;

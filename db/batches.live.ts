@@ -8,7 +8,7 @@ import { createLiveSystem } from '../scripts/live-system.ts';
 import { parseLineValue } from '../shared/parse-line.ts';
 import { defaultTenantId as tenantId } from '../shared/job.ts';
 import { cancelBatch, eraseUserFromBatches, sweepPage } from './batch-control.ts';
-import { countParts, listCountable } from './batch-counting.ts';
+import { countParts, listCountable, measureBatches } from './batch-counting.ts';
 import { dropBatch, type NewBatch, openBatch, sealBatch } from './batch-intake.ts';
 import { createLineRecorder } from './batch-recorder.ts';
 import { createPool, inTransaction } from './client.ts';
@@ -85,7 +85,9 @@ test('counts jobs as they end, each once, whoever counts, and ends with the last
     [batch.id],
   );
   await Promise.all(Array.from({ length: 6 }, () => countParts(pool, batch, 2)));
-  while ((await countParts(pool, batch, 2)) > 0);
+  while ((await countParts(pool, batch, 2)).parts > 0);
+  const open = (await measureBatches(pool)).find(({ status }) => status === 'in_progress');
+  assert.ok(open !== undefined && open.open >= 1 && open.oldestSeconds >= 0);
   assert.equal((await countsOf(batch))?.counts, [200, 189, 3, 0, 0]);
   const ordinals = await ask('SELECT ordinal FROM batch_parts WHERE batch_id = $1 ORDER BY 1', [batch.id]);
   assert.equal(
@@ -96,7 +98,13 @@ test('counts jobs as they end, each once, whoever counts, and ends with the last
     batch.id,
   ]);
   assert.ok((await listCountable(pool, 10)).some(({ id }) => id === batch.id));
-  await countParts(pool, batch, 10);
+  assert.equal(await countParts(pool, batch, 10), {
+    parts: 1,
+    succeeded: 0,
+    failed: 0,
+    canceled: 0,
+    expired: 8,
+  });
   assert.equal(await countsOf(batch), {
     counts: [200, 189, 3, 0, 8],
     status: 'ended',

@@ -22,7 +22,18 @@ export interface StoredJob {
   readonly analyses: readonly AnalysisRow[];
   readonly events: readonly JobEventRow[];
   readonly facts: readonly FactRow[];
+  /** Of a job of a batch: the lines that its texts were. */
+  readonly lines: readonly LineRow[];
 }
+
+const lineRow = z.object({
+  jobId: z.string(),
+  index: z.number(),
+  itemIndex: z.number(),
+  customId: z.string().nullable(),
+  metadata: z.record(z.string(), z.string()).nullable(),
+});
+type LineRow = Readonly<z.output<typeof lineRow>>;
 
 /** When the person was first seen; undefined if they never were. */
 export async function getFirstSeen(
@@ -74,15 +85,34 @@ export async function listStoredJobs(
     .from(facts)
     .where(and(eq(facts.tenantId, tenantId), inArray(facts.jobId, ids)))
     .orderBy(asc(facts.jobId), asc(facts.itemIndex), asc(facts.ordinal));
+  const lines = await listLines(reader, tenantId, ids);
   return ids.flatMap((id) => {
     const one = known.get(id);
     if (one === undefined) return [];
     const ofJob = <Row extends { readonly jobId: string }>(rows: readonly Row[]) =>
       rows.filter((row) => row.jobId === id);
     return [
-      { ...one, texts: ofJob(texts).map(({ text }) => text), events: ofJob(events), facts: ofJob(stated) },
+      {
+        ...one,
+        texts: ofJob(texts).map(({ text }) => text),
+        events: ofJob(events),
+        facts: ofJob(stated),
+        lines: ofJob(lines),
+      },
     ];
   });
+}
+
+/** What a batch keeps of the lines of these jobs, in the order of their texts. */
+async function listLines(reader: Reader, tenantId: string, jobIds: readonly string[]): Promise<LineRow[]> {
+  const wanted = sql.join(
+    jobIds.map((id) => sql`${id}::uuid`),
+    sql`, `,
+  );
+  const { rows } = await reader.execute(sql`SELECT part_id AS "jobId", index, item_index AS "itemIndex",
+      custom_id AS "customId", metadata FROM batch_lines
+    WHERE tenant_id = ${tenantId}::uuid AND part_id IN (${wanted}) ORDER BY part_id, item_index`);
+  return z.array(lineRow).parse(rows);
 }
 
 /** The first of these jobs with `pieceMax.texts` texts between them, one at least. */

@@ -71,6 +71,8 @@ const listedKey = z.object({
   createdAt: z.date(),
   revokedAt: z.date().nullable(),
   expiresAt: z.date().nullable(),
+  /** To within a minute or two; null if never, or not yet written. */
+  lastUsedAt: z.date().nullable(),
 });
 
 /** A key as an operator sees it. */
@@ -79,12 +81,26 @@ export type ListedKey = z.output<typeof listedKey>;
 /** The keys of one tenant, or of all, oldest first. Needs the owner's rights. */
 export async function listKeys(tx: Tx, tenant: string | undefined): Promise<ListedKey[]> {
   const { rows } = await tx.query(
-    `SELECT k.id, t.name AS tenant, t.tier, k.scopes, k.created_at AS "createdAt", k.revoked_at AS "revokedAt", k.expires_at AS "expiresAt"
+    `SELECT k.id, t.name AS tenant, t.tier, k.scopes, k.created_at AS "createdAt", k.revoked_at AS "revokedAt", k.expires_at AS "expiresAt",
+        k.last_used_at AS "lastUsedAt"
       FROM api_keys k JOIN tenants t ON t.id = k.tenant_id
       WHERE $1::text IS NULL OR t.name = $1 ORDER BY t.name, k.created_at, k.id`,
     [tenant ?? null],
   );
   return z.array(listedKey).parse(rows);
+}
+
+/** Writes when keys were used last, for those of which what is known is older than a minute. */
+export async function markKeysUsed(tx: Tx, used: ReadonlyMap<string, Date>): Promise<void> {
+  await tx.query({
+    name: 'mark_keys_used',
+    text: `WITH due AS (
+        SELECT k.id, x.at FROM api_keys k JOIN unnest($1::text[], $2::timestamptz[]) AS x(id, at) ON x.id = k.id
+        WHERE k.last_used_at IS NULL OR k.last_used_at < x.at - interval '1 minute'
+        ORDER BY k.id FOR UPDATE OF k SKIP LOCKED)
+      UPDATE api_keys k SET last_used_at = due.at FROM due WHERE k.id = due.id`,
+    values: [[...used.keys()], [...used.values()]],
+  });
 }
 
 /** @returns false if there is no such key, or it was revoked before. Needs the owner's rights. */

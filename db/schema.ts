@@ -35,6 +35,7 @@ export const apiKeys = pgTable('api_keys', {
   createdAt: moment('created_at').notNull(),
   revokedAt: moment('revoked_at'),
   expiresAt: moment('expires_at'),
+  lastUsedAt: moment('last_used_at'),
 });
 
 export const jobs = pgTable(

@@ -6,6 +6,7 @@ import { z } from 'zod';
 const mediaSchema = z.looseObject({
   schema: z.record(z.string(), z.unknown()).optional(),
   example: z.unknown().optional(),
+  examples: z.record(z.string(), z.object({ $ref: z.string() })).optional(),
 });
 const parameterSchema = z.looseObject({
   name: z.string(),

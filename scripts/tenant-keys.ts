@@ -59,8 +59,9 @@ export async function revokeTenantKey(id: string): Promise<string> {
 
 /** A key on one line. */
 export function describeKey(key: ListedKey, now = new Date()): string {
-  const { id, tenant, tier, scopes: allowed, createdAt } = key;
-  return [id, tenant, tier, allowed.join(','), createdAt.toISOString(), stateOf(key, now)].join('\t');
+  const { id, tenant, tier, scopes: allowed, createdAt, lastUsedAt } = key;
+  const used = lastUsedAt === null ? 'never used' : `used ${lastUsedAt.toISOString()}`;
+  return [id, tenant, tier, allowed.join(','), createdAt.toISOString(), used, stateOf(key, now)].join('\t');
 }
 
 function stateOf({ revokedAt, expiresAt }: ListedKey, now: Date): string {

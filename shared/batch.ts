@@ -59,8 +59,8 @@ export function formatFileId(uuid: string): string {
 }
 
 const uuidV7 = '([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})';
-const batchIdPattern = new RegExp(`^batch_${uuidV7}$`);
-const fileIdPattern = new RegExp(`^file_${uuidV7}$`);
+export const batchIdPattern = new RegExp(`^batch_${uuidV7}$`);
+export const fileIdPattern = new RegExp(`^file_${uuidV7}$`);
 
 /** The UUID inside a batch id, or undefined if `id` is none. */
 export function parseBatchId(id: string): string | undefined {

@@ -22,12 +22,21 @@ function histogram<Label extends string>(
   return new Histogram({ name, help, labelNames: [...labelNames], buckets: [...buckets] });
 }
 
+/** Streams live as long as their jobs do. */
+const openSeconds = [0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800, 7200];
+
 export const metrics = {
   httpRequestSeconds: histogram('soma_http_request_duration_seconds', 'From request to answer', [
     'method',
     'route',
     'status',
   ]),
+  httpOpenSeconds: histogram(
+    'soma_http_open_duration_seconds',
+    'Requests that wait for a job, stream or upload, which take as long as that takes',
+    ['method', 'route'],
+    openSeconds,
+  ),
   jobsSubmitted: counter('soma_jobs_submitted_total', 'Jobs committed to the ledger', ['kind', 'class']),
   intakeGroupJobs: histogram(
     'soma_intake_group_jobs',
@@ -111,6 +120,22 @@ export const metrics = {
   rescued: counter('soma_rescued_jobs_total', 'Jobs taken from a worker that stopped renewing its lease', []),
   expired: counter('soma_expired_total', 'Jobs that passed their deadline before they ran', []),
   pruned: counter('soma_pruned_jobs_total', 'Jobs deleted at the end of their retention', []),
+  batchesOpen: new Gauge({
+    name: 'soma_batches_open',
+    help: 'Batches that have not ended',
+    labelNames: ['status'],
+  }),
+  batchesOldestAge: new Gauge({
+    name: 'soma_batches_oldest_age_seconds',
+    help: 'Age of the oldest batch that has not ended',
+  }),
+  batchLinesAccepted: counter('soma_batch_lines_accepted_total', 'Lines of batches that were recorded', [
+    'kind',
+    'valid',
+  ]),
+  batchLinesEnded: counter('soma_batch_lines_ended_total', 'Lines of batches whose jobs have ended', [
+    'outcome',
+  ]),
   erasuresOpen: new Gauge({ name: 'soma_erasures_open', help: 'Persons whose erasure is not done' }),
   erasuresOldestAge: new Gauge({
     name: 'soma_erasures_oldest_age_seconds',

@@ -55,6 +55,12 @@ export const problemCatalogue = {
 
 export type ProblemCode = keyof typeof problemCatalogue;
 
+export const problemCodes: readonly ProblemCode[] = Object.keys(problemCatalogue).filter(isProblemCode);
+
+function isProblemCode(code: string): code is ProblemCode {
+  return Object.hasOwn(problemCatalogue, code);
+}
+
 /** One fault of a request: where (a JSON pointer), which (a code), and in words. Never the input itself. */
 export interface Fault {
   /** Of a batch, counted from 1. */

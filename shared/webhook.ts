@@ -84,6 +84,7 @@ const uuidPattern = '[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-
 function prefixed(prefix: string) {
   const pattern = new RegExp(`^${prefix}(${uuidPattern})$`);
   return {
+    pattern,
     format: (uuid: string): string => `${prefix}${uuid}`,
     /** The UUID inside, or undefined if `id` is no such id. */
     parse: (id: string): string | undefined => pattern.exec(id)?.[1],

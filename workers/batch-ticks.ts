@@ -12,15 +12,16 @@ import {
   type Sweep,
   sweepPage,
 } from '../db/batch-control.ts';
-import { type BatchName, countParts, listCountable } from '../db/batch-counting.ts';
+import { type BatchName, countParts, listCountable, measureBatches } from '../db/batch-counting.ts';
 import { claimFileBatch, endUnread, type FileBatch, sealBatch } from '../db/batch-intake.ts';
 import { createLineRecorder, type LineRecorder, UploadError } from '../db/batch-recorder.ts';
 import type { Pool } from '../db/client.ts';
 import { getFileChunk, hasFile, pruneFiles } from '../db/files.ts';
-import { batchLimits } from '../shared/batch.ts';
+import { batchLimits, batchStatuses } from '../shared/batch.ts';
 import type { Config } from '../shared/config.ts';
 import { createLineReader, isBlank, type RawLine } from '../shared/line-reader.ts';
 import type { Logger } from '../shared/log.ts';
+import { metrics } from '../shared/metrics.ts';
 import { openaiLineSchema } from '../shared/openai-lines.ts';
 import { parseRawLine } from '../shared/parse-line.ts';
 
@@ -29,6 +30,7 @@ export interface BatchTicks {
   readonly sweep: () => Promise<void>;
   readonly readFiles: (signal: AbortSignal) => Promise<void>;
   readonly tidy: () => Promise<void>;
+  readonly measure: () => Promise<void>;
 }
 
 /** Batches looked at by one tick, and jobs that one statement touches. */
@@ -49,7 +51,7 @@ export function createBatchTicks(options: {
   return {
     count: async () => {
       for (const name of await listCountable(database, batchesMax))
-        while ((await countParts(database, name, jobsMax)) === jobsMax);
+        while ((await countSome(database, name)) === jobsMax);
     },
     sweep: async () => {
       for (const { sweep, ...name } of await listSweeps(database, batchesMax))
@@ -65,6 +67,14 @@ export function createBatchTicks(options: {
         });
       }
     },
+    measure: async () => {
+      const open = new Map((await measureBatches(database)).map((row) => [row.status, row]));
+      for (const status of batchStatuses.filter((one) => one !== 'ended'))
+        metrics.batchesOpen.set({ status }, open.get(status)?.open ?? 0);
+      metrics.batchesOldestAge.set(
+        Math.max(0, ...[...open.values()].map(({ oldestSeconds }) => oldestSeconds)),
+      );
+    },
     tidy: async () => {
       const given = await endAbandonedUploads(database, config.UPLOAD_RESUME_MS);
       if (given > 0) log.info({ batches: given }, 'uploads that broke off were given up');
@@ -73,6 +83,13 @@ export function createBatchTicks(options: {
       while ((await pruneFiles(database, batchesMax)) === batchesMax);
     },
   };
+}
+
+/** @returns how many jobs were counted */
+async function countSome(database: Pool, name: BatchName): Promise<number> {
+  const { parts, ...lines } = await countParts(database, name, jobsMax);
+  for (const [outcome, count] of Object.entries(lines)) metrics.batchLinesEnded.inc({ outcome }, count);
+  return parts;
 }
 
 /** Takes a sweep through all jobs of a batch. Begun anew after a crash, it finds those before it done. */

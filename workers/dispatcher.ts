@@ -28,6 +28,7 @@ const tickers = [
   startTicker('count_batches', config.BATCH_TICK_MS, log, batchTicks.count),
   startTicker('sweep_batches', config.BATCH_TICK_MS, log, batchTicks.sweep),
   startTicker('read_files', config.BATCH_TICK_MS, log, batchTicks.readFiles),
+  startTicker('measure_batches', 2000, log, batchTicks.measure),
   startTicker('tidy_batches', 5000, log, batchTicks.tidy),
   startTicker('measure', 2000, log, ticks.measure),
   startTicker('erase', 1000, log, ticks.erase),

@@ -156,7 +156,8 @@ async function showBatch(context: Context, request: Request, response: Response)
   const name = readBatchName(request);
   const { wait = 0 } = validate(batchLookQuerySchema, request.query, '?');
   const deadlineMs = performance.now() + wait * 1000;
-  const signal = AbortSignal.any([hangUp(response), context.stopping]);
+  const { stopping } = context;
+  const signal = wait === 0 ? stopping : AbortSignal.any([hangUp(response), stopping]);
   const watch = context.watcher.watch(name.id);
   try {
     let found = await find(context, name);

@@ -136,8 +136,8 @@ async function runJob(
 ): Promise<JobView> {
   const owner = { tenantId: tenantOf(request), registry: context.registry, idempotencyKey: undefined };
   const newJob = toFormerJob(() => toNewJob(job, owner));
-  await admit(context, request, response, newJob);
-  const { view } = await recordAndWait(context, newJob, { waitSeconds, signal: hangUp(response) });
+  const charge = await admit(context, request, response, newJob);
+  const { view } = await recordAndWait(context, newJob, { waitSeconds, signal: hangUp(response), charge });
   return view;
 }
 

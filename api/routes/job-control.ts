@@ -8,7 +8,7 @@ import { cancelJob } from '../../db/job-control.ts';
 import { getSubmission } from '../../db/jobs.ts';
 import { ProblemError } from '../../shared/problem.ts';
 import { admit } from '../admit.ts';
-import { findAndWait, hangUp, recordAndWait } from '../await-job.ts';
+import { findAndWait, patienceOf, recordAndWait } from '../await-job.ts';
 import type { Context } from '../context.ts';
 import { findErasure, sendErasure } from '../erasure-view.ts';
 import { jobNotFound, readJobName } from '../job-name.ts';
@@ -36,7 +36,7 @@ async function cancel(context: Context, request: Request, response: Response): P
   if (moved === undefined) throw jobNotFound();
   if (['succeeded', 'failed', 'expired'].includes(moved.after))
     throw new ProblemError('job_already_finished', `The job has ended as ${moved.after}`);
-  const seen = await findAndWait(context, name, { waitSeconds: undefined, signal: hangUp(response) });
+  const seen = await findAndWait(context, name, patienceOf(response, undefined));
   if (seen === undefined) throw jobNotFound();
   sendJob(response, seen.view, seen.view.status === 'canceled' ? 200 : 202);
 }
@@ -50,10 +50,10 @@ async function retry(context: Context, request: Request, response: Response): Pr
     getWebhookRequest(reader, tenantId, id),
   );
   const job = toRetry({ ...found, webhook }, context.registry, idempotencyKey);
-  await admit(context, request, response, job);
+  const charge = await admit(context, request, response, job);
   const { view, replayed } = await recordAndWait(context, job, {
-    waitSeconds: undefined,
-    signal: hangUp(response),
+    ...patienceOf(response, undefined),
+    charge,
   });
   if (replayed) response.setHeader('Idempotent-Replayed', 'true');
   response.setHeader('Location', view.links.self);

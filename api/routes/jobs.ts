@@ -48,8 +48,9 @@ async function submitJob(context: Context, request: Request, response: Response)
   const waitSeconds = readPreference(request);
   const owner = { tenantId: tenantOf(request), registry: context.registry, idempotencyKey };
   const job = toNewJob(parseJson(request), owner);
-  await admit(context, request, response, job);
-  const { view, replayed } = await recordAndWait(context, job, patienceOf(response, waitSeconds));
+  const charge = await admit(context, request, response, job);
+  const patience = patienceOf(response, waitSeconds);
+  const { view, replayed } = await recordAndWait(context, job, { ...patience, charge });
   if (replayed) response.setHeader('Idempotent-Replayed', 'true');
   if (waitSeconds !== undefined) response.setHeader('Preference-Applied', `wait=${waitSeconds}`);
   response.setHeader('Location', view.links.self);

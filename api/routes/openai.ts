@@ -12,12 +12,13 @@ import { deleteFile, getFile, getFileChunk, listFilePage } from '../../db/files.
 import { formatFileId, parseBatchId, parseFileId } from '../../shared/batch.ts';
 import { limits } from '../../shared/job.ts';
 import type { Logger } from '../../shared/log.ts';
-import { kindOfEndpoint } from '../../shared/openai-lines.ts';
+import { kindOfEndpoint, openaiEndpoints } from '../../shared/openai-lines.ts';
 import { ProblemError } from '../../shared/problem.ts';
 import { metadata } from '../../shared/text-schema.ts';
 import { tenantOf } from '../authenticate.ts';
 import { hangUp } from '../await-job.ts';
 import { openFileBatch } from '../batch-from-file.ts';
+import { batchId, fileId } from '../batch-queries.ts';
 import { batchNotFound, fileNotFound, readBatchName } from '../batch-name.ts';
 import { toNewBatch } from '../batch-request.ts';
 import type { Context } from '../context.ts';
@@ -42,17 +43,16 @@ const windowMs = 24 * 3600 * 1000;
 export const openaiBatchRequestSchema = z.strictObject({
   input_file_id: z.string(),
   endpoint: z
-    .string()
-    .refine((endpoint) => kindOfEndpoint(endpoint) !== undefined, { error: 'Is no endpoint that runs here' })
+    .enum(Object.values(openaiEndpoints), { error: 'Is no endpoint that runs here' })
     .describe('/v1/embeddings (kind embedding), /v1/moderations (emotion) or /v1/responses (reasoning)'),
   completion_window: z.literal('24h'),
   metadata: metadata.nullish(),
 });
 
-export const openaiListQuerySchema = z.object({
-  limit: z.coerce.number().int().min(1).max(10_000).default(limits.pageJobsDefault),
-  after: z.string().optional(),
-});
+// The SDKs send parameters that have no meaning here, so others are passed over.
+const rows = z.coerce.number().int().min(1).max(10_000).default(limits.pageJobsDefault);
+export const openaiFilesQuerySchema = z.object({ limit: rows, after: fileId.optional() });
+export const openaiBatchesQuerySchema = z.object({ limit: rows, after: batchId.optional() });
 
 export function openaiRoutes(context: Context): Router {
   const router = Router({ caseSensitive: true });
@@ -106,12 +106,14 @@ export function openaiErrorHandler(log: Logger): ErrorRequestHandler {
     const problem = toProblem(error);
     logProblem(log, response, { error, problem });
     for (const [name, value] of Object.entries(problem.headers)) response.setHeader(name, value);
-    const type = errorTypes[problem.status] ?? 'invalid_request_error';
-    const param = problem.errors[0]?.pointer ?? null;
-    response
-      .status(problem.status)
-      .json({ error: { message: problem.message, type, param, code: problem.code } });
+    response.status(problem.status).json(toForeignError(problem));
   };
+}
+
+/** A problem in OpenAI's form. */
+export function toForeignError({ status, message, errors, code }: ProblemError) {
+  const type = errorTypes[status] ?? 'invalid_request_error';
+  return { error: { message, type, param: errors[0]?.pointer ?? null, code } };
 }
 
 async function createFile(context: Context, request: Request, response: Response): Promise<void> {
@@ -133,11 +135,19 @@ async function createFile(context: Context, request: Request, response: Response
 }
 
 async function listFiles({ readers }: Context, request: Request, response: Response): Promise<void> {
-  const { limit, after } = validate(openaiListQuerySchema, request.query, '?');
-  const place = { limit: Math.min(limit, limits.pageJobsMax), after: after && parseFileId(after) };
+  const query = validate(openaiFilesQuerySchema, request.query, '?');
+  const place = placeOf(query, parseFileId);
   const tenantId = tenantOf(request);
   const page = await asTenant(readers, tenantId, (reader) => listFilePage(reader, tenantId, place));
   sendList(response, page.files.map(toOpenaiFile), page.hasMore);
+}
+
+/** A page of this dialect may be asked larger than ours are. */
+function placeOf(
+  { limit, after }: { readonly limit: number; readonly after?: string | undefined },
+  parse: (id: string) => string | undefined,
+) {
+  return { limit: Math.min(limit, limits.pageJobsMax), after: after && parse(after) };
 }
 
 function sendList(response: Response, data: readonly { readonly id: string }[], hasMore: boolean): void {
@@ -216,8 +226,8 @@ async function* outputLines(
 
 async function createBatch(context: Context, request: Request, response: Response): Promise<void> {
   const asked = validate(openaiBatchRequestSchema, parseJson(request));
-  const fileId = parseFileId(asked.input_file_id);
-  if (fileId === undefined) throw fileNotFound();
+  const input = parseFileId(asked.input_file_id);
+  if (input === undefined) throw fileNotFound();
   const now = new Date();
   const batch = toNewBatch(
     {
@@ -234,7 +244,7 @@ async function createBatch(context: Context, request: Request, response: Respons
       tenantId: tenantOf(request),
       registry: context.registry,
       idempotencyKey: readIdempotencyKey(request),
-      fileId,
+      fileId: input,
       dialect: 'openai',
       at: '',
     },
@@ -251,8 +261,8 @@ async function findBatch({ readers }: Context, name: BatchName): Promise<Running
 }
 
 async function listBatches({ readers }: Context, request: Request, response: Response): Promise<void> {
-  const { limit, after } = validate(openaiListQuerySchema, request.query, '?');
-  const place = { limit: Math.min(limit, limits.pageJobsMax), after: after && parseBatchId(after) };
+  const query = validate(openaiBatchesQuerySchema, request.query, '?');
+  const place = placeOf(query, parseBatchId);
   const tenantId = tenantOf(request);
   const page = await asTenant(readers, tenantId, (reader) =>
     listBatchPage(reader, tenantId, { dialect: 'openai' }, place),

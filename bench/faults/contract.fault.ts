@@ -1,15 +1,19 @@
 // `npm run contract`: schemathesis makes requests from the OpenAPI document, good and bad ones, and compares each answer
-// with it: against a whole system without keys and one with them. The result goes to bench/results/contract.json.
+// with it: against a whole system without keys and one with them. Then the tests that walk every operation are run. The
+// result goes to bench/results/contract.json.
 
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Redis } from 'ioredis';
 import { z } from 'zod';
 import { ensureTenant, insertKey } from '../../db/keys.ts';
 import { createLiveSystem, type LiveSystem } from '../../scripts/live-system.ts';
 import { createApiKey, scopes } from '../../shared/api-key.ts';
-import { childEnv, packageRoot } from '../../shared/config.ts';
+import { childEnv, packageRoot, readConfig } from '../../shared/config.ts';
 import { startReport, writeReport } from '../report.ts';
 
 const settings = z
@@ -51,7 +55,10 @@ const reportSchema = z.object({
 type Run = z.infer<typeof reportSchema> & { readonly auth: 'off' | 'on'; readonly seed: number };
 
 async function runAgainst(program: string, auth: 'off' | 'on', seed: number): Promise<Run> {
-  const system = await createLiveSystem({ AUTH: auth });
+  const system = await createLiveSystem({
+    AUTH: auth,
+    WEBHOOK_KEYS: `k1:${randomBytes(32).toString('base64')}`,
+  });
   const scratch = mkdtempSync(join(tmpdir(), 'soma-contract-'));
   try {
     const [api] = await Promise.all([
@@ -60,7 +67,17 @@ async function runAgainst(program: string, auth: 'off' | 'on', seed: number): Pr
       system.start('profile'),
       system.start('dispatcher'),
     ]);
-    const key = auth === 'on' ? ['--header', `Authorization: Bearer ${await makeKey(system)}`] : [];
+    // The header that every request has is no parameter that could be missing; that keys are asked for is checked all
+    // the same (`ignored_auth`, and api/contract.live.ts for every operation).
+    const key =
+      auth === 'on'
+        ? [
+            '--header',
+            `Authorization: Bearer ${await makeKey(system)}`,
+            '--exclude-checks',
+            'missing_required_header',
+          ]
+        : [];
     const report = join(scratch, 'report.json');
     const chosen = {
       seed,
@@ -72,17 +89,46 @@ async function runAgainst(program: string, auth: 'off' | 'on', seed: number): Pr
       'report-json-path': report,
     };
     const options = Object.entries(chosen).flatMap(([name, value]) => [`--${name}`, String(value)]);
-    const args = ['run', `${api.address}/openapi.json`, '--continue-on-failure', ...key, ...options];
-    spawnSync(program, args, {
+    const config = ['--config-file', join(folder, 'schemathesis.toml')];
+    const args = [
+      ...config,
+      'run',
+      `${api.address}/openapi.json`,
+      '--continue-on-failure',
+      ...key,
+      ...options,
+    ];
+    const quotas = forgetQuotas(system);
+    const tester = spawn(program, args, {
       cwd: scratch,
       env: childEnv({ SCHEMATHESIS_HOOKS: join(folder, 'hooks.py') }),
       stdio: 'inherit',
     });
+    await once(tester, 'exit').finally(quotas.close);
     return { ...reportSchema.parse(JSON.parse(readFileSync(report, 'utf8'))), auth, seed };
   } finally {
     await system.close();
     rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+/** So that answers are about more than quotas, which api/contract.live.ts walks: every window ends within a second. */
+function forgetQuotas({ env }: LiveSystem): { readonly close: () => void } {
+  const redis = new Redis(readConfig().REDIS_URL, { maxRetriesPerRequest: null });
+  const forget = async (): Promise<void> => {
+    const windows = await redis.keys(`${env['QUEUE_PREFIX']}:quota:*`);
+    if (windows.length > 0) await redis.del(...windows);
+  };
+  let forgetting = Promise.resolve();
+  const timer = setInterval(() => {
+    forgetting = forgetting.then(forget);
+  }, 1000);
+  return {
+    close: () => {
+      clearInterval(timer);
+      redis.disconnect();
+    },
+  };
 }
 
 async function makeKey({ owner }: LiveSystem): Promise<string> {
@@ -92,26 +138,55 @@ async function makeKey({ owner }: LiveSystem): Promise<string> {
   return key.text;
 }
 
+/** Tests that ask every operation of the document, which no invented request can replace: what each shows. */
+const walks = {
+  'api/contract.live': 'every operation with every error',
+  'api/tenants.live': "two tenants with every route and method: another's ids",
+} as const;
+
+interface Walk {
+  readonly name: string;
+  readonly passed: number;
+  readonly failed: number;
+}
+
+/** Runs the tests of a file. One that crashes has failed. */
+function runWalk([file, name]: readonly [string, string]): Walk {
+  const args = [join(packageRoot, 'dist/scripts/test.js'), file];
+  const { stdout } = spawnSync(process.execPath, args, { env: childEnv({}), encoding: 'utf8' });
+  process.stdout.write(stdout);
+  const [, passed, failed] = /(\d+) passed, (\d+) failed\s*$/.exec(stdout) ?? [];
+  return { name, passed: Number(passed ?? 0), failed: Number(failed ?? 1) };
+}
+
 async function main(): Promise<boolean> {
   const program = findSchemathesis();
   const seed = settings.CONTRACT_SEED;
   const started = startReport();
   const runs = [await runAgainst(program, 'off', seed), await runAgainst(program, 'on', seed + 1)];
+  const walked = Object.entries(walks).map(runWalk);
   return writeReport(started, {
     part: 'contract',
     seed,
     kind: 'emotion',
     settings,
-    rounds: runs,
+    rounds: [...runs, ...walked],
     summary: runs.map(({ auth, test_cases: cases }) => ({ auth, cases: cases.generated })),
-    figures: runs.flatMap(({ auth, operations, test_cases: cases, errors }) => [
-      none(`AUTH=${auth}: operations not tested`, operations.total - operations.tested),
-      none(`AUTH=${auth}: answers other than documented`, cases.unique_failures),
-      none(`AUTH=${auth}: errors of the run`, errors.length + cases.errored),
-    ]),
+    figures: [
+      ...walked.flatMap(({ name, passed, failed }) => [
+        some(`${name}: tests passed`, passed),
+        none(`${name}: tests failed`, failed),
+      ]),
+      ...runs.flatMap(({ auth, operations, test_cases: cases, errors }) => [
+        none(`AUTH=${auth}: operations not tested`, operations.total - operations.tested),
+        none(`AUTH=${auth}: answers other than documented`, cases.unique_failures),
+        none(`AUTH=${auth}: errors of the run`, errors.length + cases.errored),
+      ]),
+    ],
   });
 }
 
+const some = (name: string, value: number) => ({ name, value, bound: 1, holds: 'at least' }) as const;
 const none = (name: string, value: number) => ({ name, value, bound: 0, holds: 'at most' }) as const;
 
 main().then(

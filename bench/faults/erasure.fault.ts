@@ -1,38 +1,37 @@
 // `npm run faults:erasure`: words that were sent in by every route and in every state are erased, and then looked for:
-// in every table, the data files of the cluster, Redis, Neo4j and the logs; and what workers know must be forgotten. Written to bench/results/erasure.json.
+// in every table, the data files of the cluster, Redis, Neo4j with its files, and the logs; and what workers know must
+// be forgotten. Written to bench/results/erasure.json.
 
 import { randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { z } from 'zod';
-import { connectNeo4j } from '../../db/graph-neo4j.ts';
 import { findInRedis, findInTables } from '../../scripts/canary.ts';
 import { freePort } from '../../scripts/free-port.ts';
 import { createLiveSystem, type LiveSystem, startRedis, until } from '../../scripts/live-system.ts';
-import { readConfig } from '../../shared/config.ts';
 import { startReport, writeReport } from '../report.ts';
+import { findFiles } from './find-files.ts';
+import { createScratchNeo4j } from './scratch-neo4j.ts';
 
 const started = startReport();
 const port = await freePort();
 const redisServer = startRedis(port);
+const redis = new Redis(port, '127.0.0.1', { maxRetriesPerRequest: null, lazyConnect: true });
+const neo4j = await createScratchNeo4j();
 const system = await createLiveSystem({
   REDIS_URL: `redis://127.0.0.1:${port}`,
   FAULT_INJECTION: 'true',
   RESULT_CACHE_MB: '64',
+  NEO4J_URL: neo4j.url(),
 });
-const redis = new Redis(port, '127.0.0.1', { maxRetriesPerRequest: null });
 await storePlainly(system);
-const [api, analysis, ...rest] = await Promise.all([
+const [api, graph, analysis, ...others] = await Promise.all([
   system.start('api'),
+  system.start('graph'),
   system.start('analysis'),
   system.start('profile'),
-  system.start('graph'),
   system.start('dispatcher', { RECONCILE_MS: '1000' }),
 ]);
-const others = [analysis, ...rest];
-const { NEO4J_URL: url, NEO4J_USER: user, NEO4J_PASSWORD: password } = readConfig();
-const neo4j = url === '' ? undefined : connectNeo4j({ url, user, password });
+const processes = [api, graph, analysis, ...others];
 
 /** Compressed, a word would be in the files and not be found. */
 async function storePlainly({ owner }: LiveSystem): Promise<void> {
@@ -88,9 +87,9 @@ async function submit(
   return idSchema.parse(JSON.parse(text)).id;
 }
 
-/** Short, so that nothing splits it, and in no dictionary. */
+/** In no dictionary, and longer than what Neo4j packs into a property, where it could not be found by its bytes. */
 function newWord(): string {
-  const word = `zq${randomBytes(6).toString('hex')}`;
+  const word = `zq${randomBytes(24).toString('hex')}`;
   words.push(word);
   return word;
 }
@@ -124,7 +123,9 @@ interface Traces {
   readonly tables: readonly string[];
   readonly statistics: number;
   readonly redis: readonly string[];
+  /** Nodes and edges. */
   readonly neo4j: number;
+  readonly neo4j_files: readonly string[];
   readonly logs: number;
   readonly files: readonly string[];
   readonly log_files: readonly string[];
@@ -141,14 +142,15 @@ async function look(): Promise<Traces> {
   const { rows } = await system.owner.query<{ text: string }>(
     'SELECT s::text AS text FROM pg_statistic s UNION ALL SELECT d::text FROM pg_statistic_ext_data d',
   );
-  const lines = [api, ...others].flatMap((one) => one.lines());
+  const lines = processes.flatMap((one) => one.lines());
   return {
     tables: [...tables],
     statistics: rows.filter(({ text }) => hasWord(text)).length,
     redis: [...keys],
-    neo4j: await countInNeo4j(),
+    neo4j: (await neo4j.rows()).filter(hasWord).length,
+    neo4j_files: neo4j.findFiles(words),
     logs: lines.filter(hasWord).length,
-    ...(await findInFiles()),
+    ...(await findInCluster()),
   };
 }
 
@@ -156,33 +158,13 @@ function hasWord(text: string): boolean {
   return words.some((word) => text.includes(word));
 }
 
-async function countInNeo4j(): Promise<number> {
-  let hits = 0;
-  await neo4j?.stream(
-    60_000,
-    'MATCH (n) OPTIONAL MATCH (n)-[r]->() RETURN n {.*} AS n, r {.*} AS r',
-    {},
-    (row) => {
-      if (hasWord(JSON.stringify(row))) hits += 1;
-    },
-  );
-  return hits;
-}
-
 /** Files of the cluster with a word in their bytes, this database's and the shared ones; those of the write-ahead log apart. */
-async function findInFiles(): Promise<{ files: string[]; log_files: string[] }> {
+async function findInCluster(): Promise<{ files: string[]; log_files: string[] }> {
   const { rows } = await system.owner.query<{ root: string; oid: string }>(
     `SELECT current_setting('data_directory') AS root, oid::text FROM pg_database WHERE datname = current_database()`,
   );
   const { root = '', oid = '' } = rows[0] ?? {};
-  const found = readdirSync(root, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .filter((path) => {
-      const bytes = readFileSync(path);
-      return words.some((word) => bytes.includes(word));
-    })
-    .map((path) => path.slice(root.length + 1).replace(`base/${oid}/`, ''));
+  const found = findFiles(root, words).map((path) => path.replace(`base/${oid}/`, ''));
   return {
     files: await nameFiles(found.filter((path) => !path.startsWith('pg_wal/'))),
     log_files: found.filter((path) => path.startsWith('pg_wal/')),
@@ -208,19 +190,17 @@ async function erase(): Promise<void> {
   await until('the erasure', async () => ((await isDone()) ? true : undefined), copyMsMax);
 }
 
-// A neighbour who stays: Postgres keeps the statistics of a table that has become empty.
-await leaveTraces(newWord());
+// A neighbour who stays: Postgres keeps the statistics of a table that has become empty, and a graph that is filled
+// anew must have something in it.
+const neighbour = newWord();
+await leaveTraces(neighbour);
 words.length = 0;
 await leaveTraces(newWord());
 const ownerless = await submit({}, waited);
-if (neo4j !== undefined) {
-  await until('the copy', async () => ((await countInNeo4j()) > 0 ? true : undefined), copyMsMax).catch(
-    (error: unknown) => {
-      console.error([api, ...others].flatMap((one) => one.warnings().slice(-5)).join('\n'));
-      throw error;
-    },
-  );
-}
+await until('the copy', copied(words), copyMsMax).catch((error: unknown) => {
+  console.error(processes.flatMap((one) => one.warnings().slice(-5)).join('\n'));
+  throw error;
+});
 await system.owner.query('ANALYZE');
 const before = await look();
 const keptBefore = await countKept();
@@ -238,7 +218,22 @@ const after = await look();
 await system.owner.query('VACUUM (ANALYZE)');
 const vacuumed = await look();
 await system.owner.query('VACUUM (FULL)');
+await graph.stop();
+await neo4j.stop();
+const leftByNeo4j = neo4j.findFiles(words);
+await neo4j.replace();
+processes.push(await system.start('graph', { NEO4J_URL: neo4j.url() }));
+await until('the copy in an empty Neo4j', copied([neighbour]), copyMsMax);
 const rewritten = await look();
+const neighbourKept = (await neo4j.rows()).filter((row) => row.includes(neighbour)).length;
+
+/** Whether one of the words is in Neo4j. */
+function copied(wanted: readonly string[]): () => Promise<true | undefined> {
+  return async () => {
+    const rows = await neo4j.rows();
+    return rows.some((row) => wanted.some((word) => row.includes(word))) ? true : undefined;
+  };
+}
 
 /** Results that the worker knows. */
 async function countKept(): Promise<number> {
@@ -257,18 +252,20 @@ const met = writeReport(started, {
   part: 'erasure',
   seed: 0,
   kind: 'reasoning',
-  settings: { words: words.length, neo4j: neo4j !== undefined },
+  settings: { words: words.length },
   rounds: { before, after, vacuumed, rewritten },
   summary: {
     erase_ms: eraseMs,
     left_in_files_after_vacuum: vacuumed.files,
     left_in_write_ahead_log: rewritten.log_files.length,
     left_in_statistics_until_analyze: after.statistics,
+    left_in_neo4j_files: leftByNeo4j,
   },
   figures: [
     some('before: tables with a word', before.tables.length),
     some('before: data files with a word', before.files.length),
-    ...(neo4j === undefined ? [] : [some('before: nodes of Neo4j with a word', before.neo4j)]),
+    some('before: nodes and edges of Neo4j with a word', before.neo4j),
+    some('before: files of Neo4j with a word', before.neo4j_files.length),
     some('before: results that the worker knows', keptBefore),
     none('tables with a word', after.tables.length),
     none('keys of Redis with a word', after.redis.length),
@@ -277,11 +274,13 @@ const met = writeReport(started, {
     none('lines of logs with a word', rewritten.logs),
     none('statistics with a word, after VACUUM (ANALYZE)', vacuumed.statistics),
     none('data files with a word, after VACUUM (FULL)', rewritten.files.length),
+    none('files of Neo4j with a word, after it was filled anew', rewritten.neo4j_files.length),
+    some('nodes and edges of another person in it', neighbourKept),
   ],
 });
-console.log({ after, vacuumed, rewritten });
+console.log({ after, vacuumed, leftByNeo4j, rewritten });
 redis.disconnect();
-await neo4j?.close();
 await system.close();
+await neo4j.close();
 await redisServer.stop('SIGKILL', 0);
 process.exitCode = met ? 0 : 1;

@@ -63,7 +63,7 @@ async function failure(promise: Promise<unknown>): Promise<SomaError> {
 test('repeats a read over cuts and faults of the server', async () => {
   const answers = [cut, problem(503, 'ledger_unavailable', true), json(502, 'a proxy'), health];
   await withServer(answers, async (client, seen) => {
-    assert.equal(await client.call('GET /health', {}), { status: 'ok' });
+    assert.equal(await client.call('GET /health/live', {}), { status: 'ok' });
     assert.is(seen.length, 4);
   });
 });
@@ -71,7 +71,7 @@ test('repeats a read over cuts and faults of the server', async () => {
 test('waits as long as Retry-After asks', async () => {
   const answers = [problem(429, 'rate_limited', true, { 'retry-after': '1' }), health];
   await withServer(answers, async (client, seen) => {
-    await client.call('GET /health', {});
+    await client.call('GET /health/live', {});
     assert.ok(Number(seen[1]?.atMs) - Number(seen[0]?.atMs) >= 990);
   });
 });
@@ -80,7 +80,7 @@ test('leaves a longer wait to the caller', async () => {
   await withServer(
     [problem(429, 'quota_exceeded', true, { 'retry-after': '3600' })],
     async (client, seen) => {
-      const error = await failure(client.call('GET /health', {}));
+      const error = await failure(client.call('GET /health/live', {}));
       assert.is(error.code, 'quota_exceeded');
       assert.is(error.retryAfterMs, 3_600_000);
       assert.is(seen.length, 1);
@@ -157,12 +157,14 @@ test('gives up on an answer that does not come, and on a server that is not ther
   await withServer(
     [() => undefined],
     async (client, seen) => {
-      assert.is((await failure(client.call('GET /health', {}))).code, 'timed_out');
+      assert.is((await failure(client.call('GET /health/live', {}))).code, 'timed_out');
       assert.is(seen.length, 2);
     },
     limits,
   );
-  const error = await failure(createClient({ url: 'http://127.0.0.1:9', ...limits }).call('GET /health', {}));
+  const error = await failure(
+    createClient({ url: 'http://127.0.0.1:9', ...limits }).call('GET /health/live', {}),
+  );
   assert.is(error.code, 'connection_failed');
   assert.match(error.message, /127\.0\.0\.1:9 cannot be reached/);
 });
@@ -171,7 +173,7 @@ test('stops at once when it is aborted, also between tries', async () => {
   await withServer([cut], async (client, seen) => {
     const reason = new Error('enough');
     const stop = new AbortController();
-    const call = client.call('GET /health', {}, { signal: stop.signal });
+    const call = client.call('GET /health/live', {}, { signal: stop.signal });
     setTimeout(() => stop.abort(reason), 50);
     const caught = await call.catch((error: unknown) => error);
     assert.is(caught, reason);

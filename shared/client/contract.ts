@@ -186,6 +186,7 @@ export type Job = {
     readonly detail: string;
   } | null;
   readonly result: {
+    /** In the order of the texts */
     readonly items: readonly {
       readonly index: number;
       readonly status: 'succeeded' | 'failed';
@@ -982,6 +983,14 @@ export type ExportLine = {
   readonly options: Readonly<Record<string, unknown>>;
   /** In input order; null where a text was not to be stored */
   readonly texts: readonly (string | null)[];
+  /** Of a job of a batch (`job.batch_id`): the lines that its texts were; else empty */
+  readonly lines: readonly {
+    readonly item_index: number;
+    /** The place in the batch */
+    readonly index: number;
+    readonly custom_id: string | null;
+    readonly metadata: Readonly<Record<string, string>> | null;
+  }[];
   readonly events: readonly {
     readonly sequence: number;
     readonly type: string;
@@ -1042,7 +1051,7 @@ export interface Operations {
   /** Submit a job */
   readonly 'POST /v1/jobs': {
     readonly header?: {
-      /** For 24 hours the same key and body answer with the same job (`Idempotent-Replayed: true`) */
+      /** For 24 hours the same key and request answer as before (`Idempotent-Replayed: true`), for no items */
       readonly 'Idempotency-Key'?: string;
       /** `wait=N`, N from 1 to 60 seconds */
       readonly Prefer?: string;
@@ -1239,8 +1248,7 @@ export interface Operations {
       readonly items: readonly {
         readonly index: number;
         readonly status: 'succeeded' | 'failed';
-        /** As the kind's output schema says */
-        readonly output?: unknown;
+        readonly output?: EmotionOutput | ReasoningOutput | EmbeddingOutput | ProfileOutput;
         readonly error?: {
           readonly code: string;
           readonly detail: string;
@@ -1261,6 +1269,7 @@ export interface Operations {
       readonly id: string;
     };
     readonly header?: {
+      /** For 24 hours the same key and request answer as before (`Idempotent-Replayed: true`), for no items */
       readonly 'Idempotency-Key'?: string;
     };
     readonly answer: Job;
@@ -1305,6 +1314,7 @@ export interface Operations {
       readonly retention_seconds?: number;
     };
     readonly header?: {
+      /** For 24 hours the same key and request answer as before (`Idempotent-Replayed: true`), for no items */
       readonly 'Idempotency-Key'?: string;
     };
     readonly body: BatchRequest | string;
@@ -1572,12 +1582,13 @@ export interface Operations {
   /** Run the requests of a file */
   readonly 'POST /openai/v1/batches': {
     readonly header?: {
+      /** For 24 hours the same key and request answer as before (`Idempotent-Replayed: true`), for no items */
       readonly 'Idempotency-Key'?: string;
     };
     readonly body: {
       readonly input_file_id: string;
       /** /v1/embeddings (kind embedding), /v1/moderations (emotion) or /v1/responses (reasoning) */
-      readonly endpoint: string;
+      readonly endpoint: '/v1/embeddings' | '/v1/moderations' | '/v1/responses';
       readonly completion_window: '24h';
       readonly metadata?: Readonly<Record<string, string>> | null;
     };
@@ -1906,6 +1917,32 @@ export interface Operations {
           readonly last_at: string;
         }[];
       }[];
+      readonly explanation: {
+        readonly exists: boolean;
+        readonly direct: boolean;
+        readonly path_count: number;
+        readonly strongest: {
+          readonly nodes: readonly string[];
+          /** Product of the strengths along the way, 0..1 */
+          readonly strength: number;
+        } | null;
+        readonly mediators: readonly {
+          readonly node: string;
+          readonly paths: number;
+        }[];
+        /** Whether the graph is larger than what was looked at */
+        readonly truncated: boolean;
+      };
+      readonly confounders: {
+        readonly confounders: readonly {
+          readonly node: string;
+          readonly direct: boolean;
+          /** Product of the strengths along the way, 0..1 */
+          readonly strength: number;
+        }[];
+        /** Whether the graph is larger than what was looked at */
+        readonly truncated: boolean;
+      };
     };
   };
   /** Nodes by a part of their name */
@@ -1969,6 +2006,20 @@ export interface Operations {
     };
     readonly answer: {
       readonly user_id: string;
+      /** Which store answered */
+      readonly store: 'postgres' | 'neo4j';
+      readonly nodes: number;
+      readonly edges: number;
+      readonly nodes_by_type: Readonly<Record<string, number>>;
+      readonly edges_by_type: Readonly<Record<string, number>>;
+      readonly top_concepts: readonly {
+        readonly node: {
+          readonly key: string;
+          readonly type: string;
+          readonly name: string;
+        };
+        readonly degree: number;
+      }[];
     };
   };
   /** Concepts that belong together */
@@ -1978,6 +2029,15 @@ export interface Operations {
     };
     readonly answer: {
       readonly user_id: string;
+      /** Largest first */
+      readonly communities: readonly {
+        readonly label: string;
+        readonly nodes: readonly string[];
+      }[];
+      /** Of the whole division, -0.5..1 */
+      readonly modularity: number;
+      /** Whether the graph is larger than what was looked at */
+      readonly truncated: boolean;
     };
   };
   /** Causal circles */
@@ -1987,6 +2047,14 @@ export interface Operations {
     };
     readonly answer: {
       readonly user_id: string;
+      readonly contradictions: readonly {
+        readonly type: 'mutual_causation' | 'causal_cycle';
+        readonly nodes: readonly string[];
+        /** Product of the strengths along the way, 0..1 */
+        readonly strength: number;
+      }[];
+      /** Whether the graph is larger than what was looked at */
+      readonly truncated: boolean;
     };
   };
   /** An estimate of what a change of one concept would do to others */
@@ -2000,6 +2068,16 @@ export interface Operations {
     };
     readonly answer: {
       readonly user_id: string;
+      readonly effects: readonly {
+        readonly node: string;
+        /** Estimated change, -1..1 */
+        readonly estimate: number;
+        readonly paths: number;
+        readonly strongest: readonly string[];
+      }[];
+      readonly assumptions: readonly string[];
+      /** Whether the graph is larger than what was looked at */
+      readonly truncated: boolean;
     };
   };
   /** Emotions of a text */
@@ -2011,9 +2089,30 @@ export interface Operations {
     };
     readonly answer: {
       readonly user_id: string;
+      readonly job_id: string;
+      readonly emotions: readonly {
+        readonly label: string;
+        readonly score: number;
+      }[];
+      readonly primary_emotion: string;
+      readonly primary_score: number;
+      readonly all_emotions: Readonly<Record<string, number>>;
+      readonly intensity: number;
+      readonly valence: number;
+      readonly arousal: number;
+      readonly is_sarcastic: boolean | null;
+      readonly mixed_emotions: readonly unknown[];
+      readonly confidence: number;
+      readonly timestamp: string | null;
+      readonly model_version: string;
     } | {
-      readonly id: string;
-    };
+      readonly user_id: string;
+      readonly job_id: string;
+      readonly error: {
+        readonly code: string;
+        readonly detail: string;
+      };
+    } | Job;
   };
   /** Emotions of several texts */
   readonly 'POST /api/emotions/batch': {
@@ -2023,9 +2122,32 @@ export interface Operations {
     };
     readonly answer: {
       readonly user_id: string;
-    } | {
-      readonly id: string;
-    };
+      readonly job_id: string;
+      readonly results: readonly ({
+        readonly emotions: readonly {
+          readonly label: string;
+          readonly score: number;
+        }[];
+        readonly primary_emotion: string;
+        readonly primary_score: number;
+        readonly all_emotions: Readonly<Record<string, number>>;
+        readonly intensity: number;
+        readonly valence: number;
+        readonly arousal: number;
+        readonly is_sarcastic: boolean | null;
+        readonly mixed_emotions: readonly unknown[];
+        readonly confidence: number;
+        readonly timestamp: string | null;
+        readonly model_version: string;
+        readonly index: number;
+      } | {
+        readonly error: {
+          readonly code: string;
+          readonly detail: string;
+        };
+        readonly index: number;
+      })[];
+    } | Job;
   };
   /** Causes, effects and counterfactuals of a text */
   readonly 'POST /api/reasoning/extract': {
@@ -2037,9 +2159,14 @@ export interface Operations {
     };
     readonly answer: {
       readonly user_id: string;
-    } | {
-      readonly id: string;
-    };
+      readonly job_id: string;
+      readonly causal_chains: readonly unknown[];
+      readonly reasoning_graph: {
+        readonly nodes: readonly unknown[];
+        readonly edges: readonly unknown[];
+      };
+      readonly counterfactuals: readonly unknown[];
+    } | Job;
   };
   /** Make a profile */
   readonly 'POST /api/profile/generate': {
@@ -2052,9 +2179,104 @@ export interface Operations {
     };
     readonly answer: {
       readonly user_id: string;
-    } | {
-      readonly id: string;
-    };
+      readonly job_id: string;
+      readonly version: number;
+      readonly profile: {
+        /** Null if left out by include_emotions */
+        readonly emotions: {
+          /** The analyses in order of time */
+          readonly trajectory: readonly {
+            readonly timestamp: string;
+            readonly valence: number;
+            readonly arousal: number;
+            readonly primary_emotion: string;
+            readonly intensity: number;
+          }[];
+          /** Mean valence, -1..1; null for no analyses */
+          readonly baseline_valence: number | null;
+          /** Sample standard deviation of valence; null for fewer than two */
+          readonly valence_std: number | null;
+          /** Mean arousal, 0..1 */
+          readonly baseline_arousal: number | null;
+          readonly arousal_std: number | null;
+          /** Of valence: improving or declining if the 95 % interval of the slope excludes 0, else stable; null for fewer than 7 analyses or all at one time */
+          readonly trend: 'improving' | 'declining' | 'stable' | null;
+          /** Valence per day, by least squares over the real times; null as trend */
+          readonly trend_slope: number | null;
+          /** Its 95 % confidence interval */
+          readonly trend_slope_interval: readonly number[] | null;
+          /** Root mean square of the differences of valence between neighbouring analyses; null for fewer than two */
+          readonly volatility: number | null;
+          /** The most frequent primary emotions; percentage is of all analyses, 0..100 */
+          readonly dominant_emotions: readonly {
+            readonly emotion: string;
+            readonly count: number;
+            readonly percentage: number;
+          }[];
+          readonly data_points: number;
+          /** Days (UTC) with at least one analysis */
+          readonly days_analyzed: number;
+        } | null;
+        /** Null if left out by include_reasoning */
+        readonly reasoning: {
+          /** Chains by chain_type */
+          readonly types: Readonly<Record<string, number>>;
+          /** Chains by relation */
+          readonly relations: Readonly<Record<string, number>>;
+          /** By the sum over the evidence of strength times confidence; causes and effects are compared as concepts */
+          readonly strongest_chains: readonly {
+            readonly cause: string;
+            readonly effect: string;
+            /** Chains with this cause and effect */
+            readonly evidence_count: number;
+            /** Mean strength of them, 0..1 */
+            readonly strength: number;
+            /** Mean confidence of them, 0..1 */
+            readonly confidence: number;
+          }[];
+          /** The most frequent chain_type; null without chains or if two are equally frequent */
+          readonly preferred_style: string | null;
+          readonly total_chains: number;
+          readonly counterfactuals: number;
+        } | null;
+        /** Of all that is known, not of the window; null if left out by include_knowledge_graph */
+        readonly knowledge_graph: {
+          readonly stats: {
+            readonly nodes: number;
+            readonly edges: number;
+            readonly nodes_by_type: Readonly<Record<string, number>>;
+            readonly edges_by_type: Readonly<Record<string, number>>;
+          };
+          readonly top_concepts: readonly {
+            readonly key: string;
+            readonly name: string;
+            readonly degree: number;
+          }[];
+          readonly communities: readonly {
+            readonly label: string;
+            readonly nodes: readonly string[];
+          }[];
+          /** Of the division into communities, -0.5..1; null if there is none */
+          readonly modularity: number | null;
+        } | null;
+        /** Analyses from `from` to before `to` were read */
+        readonly window: {
+          readonly from: string;
+          readonly to: string;
+        };
+        readonly coverage: {
+          readonly emotion_analyses: number;
+          readonly reasoning_analyses: number;
+          /** Days (UTC) with at least one analysis of those read */
+          readonly days: number;
+          readonly first_at: string | null;
+          readonly last_at: string | null;
+        };
+        /** By kind, the versions that made the analyses read */
+        readonly model_versions: Readonly<Record<string, readonly string[]>>;
+        readonly generated_at: string;
+      };
+    } | Job;
   };
   /** Emotions over time */
   readonly 'GET /api/emotions/history/{user_id}': {
@@ -2063,6 +2285,74 @@ export interface Operations {
     };
     readonly answer: {
       readonly user_id: string;
+      readonly history: readonly {
+        readonly job_id: string;
+        readonly item_index: number;
+        /** When the text was submitted */
+        readonly timestamp: string;
+        readonly model_version: string;
+        readonly primary_emotion: string;
+        readonly primary_score: number;
+        readonly emotions: readonly {
+          readonly label: string;
+          readonly score: number;
+        }[];
+        readonly valence: number;
+        readonly arousal: number;
+        readonly intensity: number;
+        readonly confidence: number;
+        /** How far from what is usual for the person; only for tenants that asked for it, from the eighth analysis on */
+        readonly anomaly?: {
+          /** Whether valence or arousal is more than 2.5 standard deviations from the usual */
+          readonly unusual: boolean;
+          readonly valence: {
+            /** Distance from the usual value, in standard deviations; negative below */
+            readonly z: number;
+            readonly direction: 'above_usual' | 'below_usual' | 'usual';
+          };
+          readonly arousal: {
+            /** Distance from the usual value, in standard deviations; negative below */
+            readonly z: number;
+            readonly direction: 'above_usual' | 'below_usual' | 'usual';
+          };
+          /** The finding in neutral words */
+          readonly note: string;
+        };
+      }[];
+      readonly trajectory: {
+        /** The analyses in order of time */
+        readonly trajectory: readonly {
+          readonly timestamp: string;
+          readonly valence: number;
+          readonly arousal: number;
+          readonly primary_emotion: string;
+          readonly intensity: number;
+        }[];
+        /** Mean valence, -1..1; null for no analyses */
+        readonly baseline_valence: number | null;
+        /** Sample standard deviation of valence; null for fewer than two */
+        readonly valence_std: number | null;
+        /** Mean arousal, 0..1 */
+        readonly baseline_arousal: number | null;
+        readonly arousal_std: number | null;
+        /** Of valence: improving or declining if the 95 % interval of the slope excludes 0, else stable; null for fewer than 7 analyses or all at one time */
+        readonly trend: 'improving' | 'declining' | 'stable' | null;
+        /** Valence per day, by least squares over the real times; null as trend */
+        readonly trend_slope: number | null;
+        /** Its 95 % confidence interval */
+        readonly trend_slope_interval: readonly number[] | null;
+        /** Root mean square of the differences of valence between neighbouring analyses; null for fewer than two */
+        readonly volatility: number | null;
+        /** The most frequent primary emotions; percentage is of all analyses, 0..100 */
+        readonly dominant_emotions: readonly {
+          readonly emotion: string;
+          readonly count: number;
+          readonly percentage: number;
+        }[];
+        readonly data_points: number;
+        /** Days (UTC) with at least one analysis */
+        readonly days_analyzed: number;
+      };
     };
   };
   /** The knowledge graph */
@@ -2072,6 +2362,24 @@ export interface Operations {
     };
     readonly answer: {
       readonly user_id: string;
+      readonly nodes: readonly {
+        readonly key: string;
+        readonly type: string;
+        readonly name: string;
+      }[];
+      readonly edges: readonly {
+        readonly source: string;
+        readonly target: string;
+        readonly type: 'causes' | 'mentions' | 'feels';
+        readonly relation: string | null;
+        /** Mean over the evidence, 0..1 */
+        readonly strength: number;
+        readonly evidence_count: number;
+        /** The newest 20 sources, <job>:<item> */
+        readonly analyses: readonly string[];
+        readonly first_at: string;
+        readonly last_at: string;
+      }[];
     };
   };
   /** The newest profile */
@@ -2081,6 +2389,103 @@ export interface Operations {
     };
     readonly answer: {
       readonly user_id: string;
+      readonly version: number;
+      readonly created_at: string;
+      readonly profile: {
+        /** Null if left out by include_emotions */
+        readonly emotions: {
+          /** The analyses in order of time */
+          readonly trajectory: readonly {
+            readonly timestamp: string;
+            readonly valence: number;
+            readonly arousal: number;
+            readonly primary_emotion: string;
+            readonly intensity: number;
+          }[];
+          /** Mean valence, -1..1; null for no analyses */
+          readonly baseline_valence: number | null;
+          /** Sample standard deviation of valence; null for fewer than two */
+          readonly valence_std: number | null;
+          /** Mean arousal, 0..1 */
+          readonly baseline_arousal: number | null;
+          readonly arousal_std: number | null;
+          /** Of valence: improving or declining if the 95 % interval of the slope excludes 0, else stable; null for fewer than 7 analyses or all at one time */
+          readonly trend: 'improving' | 'declining' | 'stable' | null;
+          /** Valence per day, by least squares over the real times; null as trend */
+          readonly trend_slope: number | null;
+          /** Its 95 % confidence interval */
+          readonly trend_slope_interval: readonly number[] | null;
+          /** Root mean square of the differences of valence between neighbouring analyses; null for fewer than two */
+          readonly volatility: number | null;
+          /** The most frequent primary emotions; percentage is of all analyses, 0..100 */
+          readonly dominant_emotions: readonly {
+            readonly emotion: string;
+            readonly count: number;
+            readonly percentage: number;
+          }[];
+          readonly data_points: number;
+          /** Days (UTC) with at least one analysis */
+          readonly days_analyzed: number;
+        } | null;
+        /** Null if left out by include_reasoning */
+        readonly reasoning: {
+          /** Chains by chain_type */
+          readonly types: Readonly<Record<string, number>>;
+          /** Chains by relation */
+          readonly relations: Readonly<Record<string, number>>;
+          /** By the sum over the evidence of strength times confidence; causes and effects are compared as concepts */
+          readonly strongest_chains: readonly {
+            readonly cause: string;
+            readonly effect: string;
+            /** Chains with this cause and effect */
+            readonly evidence_count: number;
+            /** Mean strength of them, 0..1 */
+            readonly strength: number;
+            /** Mean confidence of them, 0..1 */
+            readonly confidence: number;
+          }[];
+          /** The most frequent chain_type; null without chains or if two are equally frequent */
+          readonly preferred_style: string | null;
+          readonly total_chains: number;
+          readonly counterfactuals: number;
+        } | null;
+        /** Of all that is known, not of the window; null if left out by include_knowledge_graph */
+        readonly knowledge_graph: {
+          readonly stats: {
+            readonly nodes: number;
+            readonly edges: number;
+            readonly nodes_by_type: Readonly<Record<string, number>>;
+            readonly edges_by_type: Readonly<Record<string, number>>;
+          };
+          readonly top_concepts: readonly {
+            readonly key: string;
+            readonly name: string;
+            readonly degree: number;
+          }[];
+          readonly communities: readonly {
+            readonly label: string;
+            readonly nodes: readonly string[];
+          }[];
+          /** Of the division into communities, -0.5..1; null if there is none */
+          readonly modularity: number | null;
+        } | null;
+        /** Analyses from `from` to before `to` were read */
+        readonly window: {
+          readonly from: string;
+          readonly to: string;
+        };
+        readonly coverage: {
+          readonly emotion_analyses: number;
+          readonly reasoning_analyses: number;
+          /** Days (UTC) with at least one analysis of those read */
+          readonly days: number;
+          readonly first_at: string | null;
+          readonly last_at: string | null;
+        };
+        /** By kind, the versions that made the analyses read */
+        readonly model_versions: Readonly<Record<string, readonly string[]>>;
+        readonly generated_at: string;
+      };
     };
   };
   /** All endpoints, oldest first */
@@ -2461,25 +2866,68 @@ export interface Operations {
   /** Can it accept jobs? */
   readonly 'GET /health': {
     readonly answer: {
-      readonly status: string;
+      readonly status: 'ok' | 'unavailable';
+      readonly checks: {
+        readonly ledger: {
+          readonly status: 'ok' | 'unavailable';
+          readonly reason?: string;
+        };
+      };
     };
   };
   /** Can it accept jobs? */
   readonly 'GET /health/ready': {
     readonly answer: {
-      readonly status: string;
+      readonly status: 'ok' | 'unavailable';
+      readonly checks: {
+        readonly ledger: {
+          readonly status: 'ok' | 'unavailable';
+          readonly reason?: string;
+        };
+      };
     };
   };
   /** Does the process turn? */
   readonly 'GET /health/live': {
     readonly answer: {
-      readonly status: string;
+      readonly status: 'ok' | 'unavailable';
     };
   };
   /** How is each part? */
   readonly 'GET /health/detailed': {
     readonly answer: {
-      readonly status: string;
+      readonly status: 'ok' | 'unavailable';
+      readonly checks: {
+        readonly ledger: {
+          readonly status: 'ok' | 'unavailable';
+          readonly reason?: string;
+        };
+        readonly redis: {
+          readonly status: 'ok' | 'unavailable';
+          readonly reason?: string;
+        };
+        readonly notifications: {
+          readonly status: 'ok' | 'unavailable';
+          readonly reason?: string;
+        };
+        readonly workers: {
+          readonly status: 'ok' | 'unavailable';
+          readonly reason?: string;
+        };
+        readonly dispatcher: {
+          readonly status: 'ok' | 'unavailable';
+          readonly reason?: string;
+        };
+      };
+      readonly processes: readonly {
+        readonly type: string;
+        readonly host: string;
+        readonly pid: number;
+        readonly started_at: string;
+        readonly seen_at: string;
+        /** As the process tells, by its type */
+        readonly info?: unknown;
+      }[];
     };
   };
   /** Metrics in the Prometheus text format */
@@ -2523,20 +2971,20 @@ export const answerFields: Readonly<Record<keyof Operations, readonly string[]>>
   'GET /v1/users/{user_id}/profile': ['user_id', 'version', 'created_at', 'profile'],
   'GET /v1/users/{user_id}/profile/diff': ['user_id', 'from', 'to', 'diff'],
   'GET /v1/users/{user_id}/graph': ['user_id', 'nodes', 'edges', 'truncated'],
-  'GET /v1/users/{user_id}/graph/paths': ['user_id', 'paths'],
+  'GET /v1/users/{user_id}/graph/paths': ['user_id', 'paths', 'explanation', 'confounders'],
   'GET /v1/users/{user_id}/graph/search': ['user_id', 'nodes'],
   'GET /v1/users/{user_id}/graph/neighbours': ['user_id', 'neighbours'],
-  'GET /v1/users/{user_id}/graph/stats': ['user_id'],
-  'GET /v1/users/{user_id}/graph/communities': ['user_id'],
-  'GET /v1/users/{user_id}/graph/contradictions': ['user_id'],
-  'POST /v1/users/{user_id}/graph/what-if': ['user_id'],
+  'GET /v1/users/{user_id}/graph/stats': ['user_id', 'store', 'nodes', 'edges', 'nodes_by_type', 'edges_by_type', 'top_concepts'],
+  'GET /v1/users/{user_id}/graph/communities': ['user_id', 'communities', 'modularity', 'truncated'],
+  'GET /v1/users/{user_id}/graph/contradictions': ['user_id', 'contradictions', 'truncated'],
+  'POST /v1/users/{user_id}/graph/what-if': ['user_id', 'effects', 'assumptions', 'truncated'],
   'POST /api/emotions/analyze': [],
-  'POST /api/emotions/batch': [],
-  'POST /api/reasoning/extract': [],
-  'POST /api/profile/generate': [],
-  'GET /api/emotions/history/{user_id}': ['user_id'],
-  'GET /api/reasoning/graph/{user_id}': ['user_id'],
-  'GET /api/profile/{user_id}': ['user_id'],
+  'POST /api/emotions/batch': ['user_id'],
+  'POST /api/reasoning/extract': ['user_id'],
+  'POST /api/profile/generate': ['user_id'],
+  'GET /api/emotions/history/{user_id}': ['user_id', 'history', 'trajectory'],
+  'GET /api/reasoning/graph/{user_id}': ['user_id', 'nodes', 'edges'],
+  'GET /api/profile/{user_id}': ['user_id', 'version', 'created_at', 'profile'],
   'GET /v1/webhook_endpoints': ['object', 'data'],
   'POST /v1/webhook_endpoints': ['id', 'object', 'url', 'events', 'include_result', 'description', 'status', 'status_reason', 'failing_since', 'created_at', 'secret'],
   'GET /v1/webhook_endpoints/{id}': ['id', 'object', 'url', 'events', 'include_result', 'description', 'status', 'status_reason', 'failing_since', 'created_at'],
@@ -2553,9 +3001,9 @@ export const answerFields: Readonly<Record<keyof Operations, readonly string[]>>
   'GET /v1/users/{user_id}/export': [],
   'DELETE /v1/users/{user_id}': ['id', 'object', 'job_id', 'user_id', 'status', 'requested_at', 'completed_at', 'counts', 'links'],
   'GET /v1/erasures/{id}': ['id', 'object', 'job_id', 'user_id', 'status', 'requested_at', 'completed_at', 'counts', 'links'],
-  'GET /health': ['status'],
-  'GET /health/ready': ['status'],
+  'GET /health': ['status', 'checks'],
+  'GET /health/ready': ['status', 'checks'],
   'GET /health/live': ['status'],
-  'GET /health/detailed': ['status'],
+  'GET /health/detailed': ['status', 'checks', 'processes'],
   'GET /metrics': [],
 };
