@@ -10,7 +10,8 @@ import { createApiKey, scopes } from '../shared/api-key.ts';
 import { readConfig } from '../shared/config.ts';
 import type { Tier } from '../shared/tenant.ts';
 
-const system = await createLiveSystem({ AUTH: 'on' });
+// However busy the machine is, it is Redis that counts.
+const system = await createLiveSystem({ AUTH: 'on', QUOTA_TIMEOUT_MS: '10000' });
 const [api, other] = await Promise.all([system.start('api'), system.start('api')]);
 const redis = new Redis(readConfig().REDIS_URL);
 test.after(async () => {
@@ -46,6 +47,16 @@ async function submit(key: string, items: number, headers: Record<string, string
     signal: AbortSignal.timeout(30_000),
   });
 }
+
+test('counts in Redis as soon as both processes have reached it', async () => {
+  const { tenantId, key } = await makeTenant('premium');
+  const count = async (): Promise<number> => Number(await redis.get(quotaKey('requests', tenantId)));
+  await until('the count of both', async () => {
+    const before = await count();
+    await Promise.all([get(key), get(key, other.address)]);
+    return (await count()) === before + 2 ? true : undefined;
+  });
+});
 
 test('counts exactly over processes, and tells with every answer', async () => {
   for (const [tier, limit] of [

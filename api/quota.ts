@@ -33,9 +33,6 @@ export interface Quota {
   readonly close: () => void;
 }
 
-/** Longest that a request waits for Redis' count; a healthy one answers in a tenth of a millisecond. */
-const redisTimeoutMs = 100;
-
 /** After a failure Redis is left alone for this long, so that one request a second pays the timeout and not all. */
 const redisPauseMs = 1000;
 
@@ -75,7 +72,7 @@ export function createQuota(config: Config, log: Logger): Quota {
   const redis = new Redis(config.REDIS_URL, {
     maxRetriesPerRequest: 0,
     enableOfflineQueue: false,
-    commandTimeout: redisTimeoutMs,
+    commandTimeout: config.QUOTA_TIMEOUT_MS,
     retryStrategy: (attempt) => Math.min(50 * 2 ** attempt, 1000),
   });
   redis.on('error', (error) => log.debug({ err: error }, 'quota connection'));

@@ -55,6 +55,7 @@ export const configSchema = z.object({
   INTAKE_TIMEOUT_MS: int(100, 30_000).default(1500),
   BODY_BYTES_MAX: int(1024, 16_777_216).default(1_048_576),
   BATCH_BYTES_MAX: int(1024, 1_073_741_824).default(268_435_456),
+  QUOTA_TIMEOUT_MS: int(10, 10_000).default(100),
   UPLOAD_IDLE_MS: int(1000, 600_000).default(60_000),
   UPLOAD_RESUME_MS: int(1000, 86_400_000).default(600_000),
   CONNECTIONS_MAX: int(1, 100_000).default(10_000),
