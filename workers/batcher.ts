@@ -73,7 +73,11 @@ export const charactersPerToken = 4;
 export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions): Batcher<Entry> {
   const limitsOf = (key: string): PoolLimits => options.tune?.(key) ?? options;
   const queues = new Map<string, Waiting<Entry>[]>();
-  const turns = createTurns({ classFloor: options.classFloor, creditItems: options.itemsMax });
+  const turns = createTurns({
+    classFloor: options.classFloor,
+    creditItems: options.itemsMax,
+    aheadItemsMax: options.sharedItemsMax,
+  });
   /** By queue, and by tenant and class. */
   const sweeps = new Map<string, Map<string, Sweep<Waiting<Entry>>>>();
   const items = new Map<number, number>();
@@ -81,7 +85,8 @@ export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions):
     items.set(entry.class, (items.get(entry.class) ?? 0) + sign * entry.items);
   };
 
-  const next = (): Queue<Entry> | undefined =>
+  /** The kinds, whose turn it is first. */
+  const lineUp = (): Queue<Entry>[] =>
     [...queues]
       .map(([key, waiting]) => ({
         key,
@@ -89,7 +94,7 @@ export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions):
         oldestMs: waiting[0]?.sinceMs ?? 0,
         rank: turns.rank(waiting),
       }))
-      .sort((a, b) => compareRanks(a.rank, b.rank) || a.oldestMs - b.oldestMs)[0];
+      .sort((a, b) => compareRanks(a.rank, b.rank) || a.oldestMs - b.oldestMs);
 
   /** Each tenant's jobs of each class in the order of their sweep. */
   const sweep = (key: string, waiting: readonly Waiting<Entry>[]): readonly Waiting<Entry>[] => {
@@ -104,17 +109,22 @@ export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions):
     return lines;
   };
 
-  /** What would go next, whether or not its time has come. */
+  /** What would go next, whether or not its time has come; there is room for it. */
   const planNext = ({ inHand }: TakeState): Plan<Entry> | undefined => {
-    const queue = next();
-    if (queue === undefined) return undefined;
-    const { key, waiting } = queue;
+    for (const queue of lineUp()) {
+      const plan = planPool(queue, inHand);
+      if (inHand.hasRoom(plan.urgency)) return plan;
+    }
+    return undefined;
+  };
+
+  const planPool = ({ key, waiting, oldestMs }: Queue<Entry>, inHand: TakeState['inHand']): Plan<Entry> => {
     const shared = turns.tenants() > 1;
     const divided = shared || turns.classes() > 1;
     const lines = shared ? sweep(key, waiting) : waiting;
     if (!shared) sweeps.clear();
     const ordered = divided ? turns.order(lines) : lines;
-    const ahead = urgentOnes(ordered, inHand, options.sharedItemsMax);
+    const ahead = findAhead(ordered, inHand.urgencyOf);
     const itemsMax = shared ? Math.min(options.itemsMax, options.sharedItemsMax) : options.itemsMax;
     const { tokensMax, waitMs } = limitsOf(key);
     const { entries, limit } = cutPool(ahead?.entries ?? ordered, { itemsMax, tokensMax });
@@ -125,11 +135,23 @@ export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions):
       entries,
       limit: limit === 'tokens' && tokensMax < options.tokensMax ? 'goal' : limit,
       urgency: ahead?.urgency ?? urgencyOfClass(best),
-      oldestMs:
-        ahead?.entries.reduce((min, { sinceMs }) => Math.min(min, sinceMs), Infinity) ?? queue.oldestMs,
+      outOfTurn: ahead !== undefined && !ahead.inTurn,
+      oldestMs: ahead?.entries.reduce((min, { sinceMs }) => Math.min(min, sinceMs), Infinity) ?? oldestMs,
       waitMs,
       turn: divided && queues.size > 1,
     };
+  };
+
+  /** The most urgent jobs, if they are few: more are no exception but a flood that has to share. */
+  const findAhead = (ordered: readonly Waiting<Entry>[], urgencyOf: PoolsInHand['urgencyOf']) => {
+    const urgencies = ordered.map(({ entry }) => urgencyOf(entry));
+    const urgency = Math.min(...urgencies);
+    const entries = ordered.filter((_, index) => urgencies[index] === urgency);
+    if (countItems(entries) > options.sharedItemsMax) return undefined;
+    const inTurn = urgencies[0] === urgency || turns.tenants() === 1;
+    return inTurn || turns.mayGoAhead(entries.map(({ entry }) => entry))
+      ? { entries, urgency, inTurn }
+      : undefined;
   };
 
   return {
@@ -142,8 +164,8 @@ export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions):
     },
     take: (state) => {
       const plan = planNext(state);
-      if (plan === undefined || !state.inHand.hasRoom(plan.urgency)) return undefined;
-      const { key, entries, urgency } = plan;
+      if (plan === undefined) return undefined;
+      const { key, entries, urgency, outOfTurn } = plan;
       const reason = flushReason(plan, state);
       if (reason === undefined) return undefined;
       const taken = new Set(entries);
@@ -154,13 +176,13 @@ export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions):
         sweeps.delete(key);
       }
       const leaving = entries.map(({ entry }) => entry);
-      turns.leave(leaving);
+      turns.leave(leaving, { outOfTurn });
       for (const entry of leaving) count(entry, -1);
       return { key, entries: leaving, urgency, reason };
     },
     dueAtMs: (state) => {
       const plan = planNext(state);
-      if (plan === undefined || !state.inHand.hasRoom(plan.urgency)) return undefined;
+      if (plan === undefined) return undefined;
       const isIdle = state.inHand.idleSinceMs(plan.urgency, state.nowMs) !== undefined;
       return isIdle ? plan.oldestMs + plan.waitMs : undefined;
     },
@@ -190,7 +212,7 @@ function groupByLine<Entry extends PoolEntry>(
 
 interface Queue<Entry> {
   readonly key: string;
-  readonly waiting: Waiting<Entry>[];
+  readonly waiting: readonly Waiting<Entry>[];
   readonly oldestMs: number;
 }
 
@@ -200,27 +222,14 @@ interface Plan<Entry> {
   readonly entries: readonly Waiting<Entry>[];
   readonly limit: 'full' | 'tokens' | 'goal' | undefined;
   readonly urgency: number;
+  readonly outOfTurn: boolean;
   readonly oldestMs: number;
   readonly waitMs: number;
   readonly turn: boolean;
 }
 
-/**
- * The first of `ordered`, as long as they are as urgent as the very first and nobody behind them is; undefined if they
- * are more than `itemsMax` items, which are no few jobs but a flood that has to share.
- */
-function urgentOnes<Entry extends PoolEntry>(
-  ordered: readonly Waiting<Entry>[],
-  { urgencyOf }: Pick<PoolsInHand, 'urgencyOf'>,
-  itemsMax: number,
-): { readonly entries: readonly Waiting<Entry>[]; readonly urgency: number } | undefined {
-  const urgencies = ordered.map(({ entry }) => urgencyOf(entry));
-  const [urgency = 0] = urgencies;
-  const others = urgencies.findIndex((one) => one !== urgency);
-  const entries = others === -1 ? ordered : ordered.slice(0, others);
-  const isAhead = urgencies.slice(entries.length).every((one) => one > urgency);
-  const items = entries.reduce((sum, { entry }) => sum + entry.items, 0);
-  return isAhead && items <= itemsMax ? { entries, urgency } : undefined;
+function countItems(waiting: readonly Waiting<PoolEntry>[]): number {
+  return waiting.reduce((sum, { entry }) => sum + entry.items, 0);
 }
 
 interface Cut<Entry> {

@@ -25,7 +25,12 @@ export interface Turns {
   readonly classes: () => number;
   readonly enter: (entry: TurnEntry) => void;
   /** Tells which entries went, in one pool. */
-  readonly leave: (entries: readonly TurnEntry[]) => void;
+  readonly leave: (entries: readonly TurnEntry[], pool: { readonly outOfTurn: boolean }) => void;
+  /**
+   * Whether a few jobs may go though it is others' turn, because there is no room for these: of each tenant as many items
+   * as a small pool has, until another tenant has had its turn.
+   */
+  readonly mayGoAhead: (entries: readonly TurnEntry[]) => boolean;
   /** The rank of the one among the waiting that goes first. */
   readonly rank: (waiting: readonly Waiting<TurnEntry>[]) => Rank;
   /**
@@ -48,11 +53,18 @@ const none = priorities.map(() => 0);
  * Who waits with how many jobs, and whose turn was when; a tenant of whom nothing waits is forgotten.
  * @param options.creditItems of a lower class that went because better ones were not at hand for a moment: so many
  *   are made up for when these come
+ * @param options.aheadItemsMax items of a tenant that may go while it is another's turn
  */
-export function createTurns(options: { readonly classFloor: number; readonly creditItems: number }): Turns {
+export function createTurns(options: {
+  readonly classFloor: number;
+  readonly creditItems: number;
+  readonly aheadItemsMax: number;
+}): Turns {
   const { classFloor: floor } = options;
   const creditMax = options.creditItems / floor;
   const tenants = new Map<string, Tenant>();
+  /** Items of each tenant that went out of turn since another one had its turn. */
+  const wentAhead = new Map<string, number>();
   let turn = 0;
   const tenantOf = (id: string): Tenant => tenants.get(id) ?? { lastTurn: 0, jobs: none, passes: none };
 
@@ -85,14 +97,22 @@ export function createTurns(options: { readonly classFloor: number; readonly cre
         passes: isNew ? passes.map((pass, c) => (c === jobClass ? passOf(pass) : pass)) : passes,
       });
     },
-    leave: (entries) => {
+    leave: (entries, { outOfTurn }) => {
       turn += 1;
+      if (!outOfTurn) for (const id of wentAhead.keys()) if (entries.some(isOther(id))) wentAhead.delete(id);
+      for (const { tenantId, items } of outOfTurn ? entries : [])
+        wentAhead.set(tenantId, (wentAhead.get(tenantId) ?? 0) + items);
       for (const id of new Set(entries.map(({ tenantId }) => tenantId)))
         leaveOne(
           id,
           entries.filter(({ tenantId }) => tenantId === id),
         );
     },
+    mayGoAhead: (entries) =>
+      [...new Set(entries.map(({ tenantId }) => tenantId))].every((id) => {
+        const items = entries.reduce((sum, entry) => sum + (entry.tenantId === id ? entry.items : 0), 0);
+        return (wentAhead.get(id) ?? 0) + items <= options.aheadItemsMax;
+      }),
     rank: (waiting) => {
       let first: Rank = [Infinity, Infinity, Infinity];
       for (const { entry } of waiting) {
@@ -119,6 +139,10 @@ export function createTurns(options: { readonly classFloor: number; readonly cre
         .map(({ one }) => one);
     },
   };
+}
+
+function isOther(tenantId: string): (entry: TurnEntry) => boolean {
+  return (entry) => entry.tenantId !== tenantId;
 }
 
 export function compareRanks(a: Rank, b: Rank): number {
