@@ -98,7 +98,10 @@ export async function measureFairness(options: BenchOptions): Promise<boolean> {
         atMost(`${jobs}: pools ahead of a single job, most`, one.poolsAheadMost, 2),
         atMost(`${jobs}: items in the pool of a single job, most`, one.poolItemsMost, 64),
         atMost(`${jobs}: CPU per item with single jobs / alone`, one.probesToAlone, 1.05),
-        atMost(`${jobs}: CPU per item with a second backlog / alone`, one.rivalToAlone, 1.05),
+        // The rival's jobs have one text each. Beside jobs of 100, that they are dearer is no price of sharing.
+        ...(one.itemsPerJob === 1
+          ? [atMost(`${jobs}: CPU per item with a second backlog / alone`, one.rivalToAlone, 1.05)]
+          : []),
       ];
     }),
   });
