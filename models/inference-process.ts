@@ -38,7 +38,7 @@ const predictSchema = z.object({
   items: z.array(z.object({ text: z.string(), options: z.record(z.string(), z.unknown()) })),
   urgency: z.number(),
   microBatchItemsMax: z.number(),
-  yields: z.object({ runMsMax: z.number(), rest: z.number() }).optional(),
+  runMsMax: z.number().optional(),
 });
 
 const messageSchema = z.discriminatedUnion('type', [
@@ -95,12 +95,7 @@ async function main(setup: Setup): Promise<void> {
     const dropped = new Set<number>();
     drops.set(message.id, dropped);
     const steps = predict(models, message, { dropped, faults: setup.faultInjection });
-    runs.add({
-      urgency: message.urgency,
-      rest: message.yields?.rest ?? 0,
-      steps,
-      ended: () => drops.delete(message.id),
-    });
+    runs.add({ urgency: message.urgency, steps, ended: () => drops.delete(message.id) });
   });
   send({ type: 'ready', models: ready });
 }
@@ -147,7 +142,7 @@ async function* predict(
     (item?.sequences ?? []).map((ids, place): Sequence => ({ item: index, place, ids })),
   );
   const lengths = sequences.map(({ ids }) => ids.length);
-  const runLimits = { itemsMax: message.microBatchItemsMax, msMax: message.yields?.runMsMax };
+  const runLimits = { itemsMax: message.microBatchItemsMax, msMax: message.runMsMax };
   const plan = planMicroBatches(lengths, runLimits, cost.read());
   const rows = prepared.map((item): (Row | undefined)[] => (item?.sequences ?? []).map(() => undefined));
   const tokenizeMs = performance.now() - started;

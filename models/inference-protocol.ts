@@ -10,14 +10,6 @@ export interface InferenceItem {
   readonly scope?: string;
 }
 
-/** A pool that goes in short runs with pauses between them. */
-export interface Yielding {
-  /** What a run of several sequences may take, in milliseconds. */
-  readonly runMsMax: number;
-  /** Each run is followed by a pause of so many times its length. */
-  readonly rest: number;
-}
-
 export interface PredictMessage {
   readonly type: 'predict';
   readonly id: number;
@@ -27,7 +19,8 @@ export interface PredictMessage {
   /** Lower goes first, between two micro-batches of another pool. */
   readonly urgency: number;
   readonly microBatchItemsMax: number;
-  readonly yields?: Yielding | undefined;
+  /** What a run of several sequences may take, in milliseconds; no limit if absent. */
+  readonly runMsMax?: number | undefined;
 }
 
 /** Items of a `predict` that is not done whose results nobody wants any more, by their places. */

@@ -13,7 +13,6 @@ import {
   type InferenceStats,
   type MicroBatch,
   type ReadyModel,
-  type Yielding,
 } from './inference-protocol.ts';
 import type { RunCost } from './micro-batch.ts';
 import { createSharedLock } from './shared-lock.ts';
@@ -34,8 +33,8 @@ export interface Pool {
   readonly items: readonly InferenceItem[];
   /** Lower goes first, between two micro-batches of another pool; 0 if absent. */
   readonly urgency?: number;
-  /** How the pool makes room, if others come at any moment that are to feel little of it. */
-  readonly yields?: Yielding;
+  /** What a run of several sequences may take, in milliseconds; no limit if absent. */
+  readonly runMsMax?: number;
   /**
    * Places of items that nobody wants any more; it may grow while the pool waits or runs. They get the error `dropped`
    * as their result, before the pool begins or a micro-batch later than the next.
@@ -307,7 +306,7 @@ function runPass(
         items: pool.items,
         urgency: pool.urgency ?? 0,
         microBatchItemsMax: options.microBatchItemsMax,
-        yields: pool.yields,
+        runMsMax: pool.runMsMax,
       },
       (error) => error && child.kill('SIGKILL'),
     );

@@ -7,7 +7,7 @@ import { createRunQueue } from './run-queue.ts';
 /** Adds a run of so many steps to the queue; each writes its name. */
 function addRun(
   queue: ReturnType<typeof createRunQueue>,
-  run: { name: string; urgency: number; steps: number; rest?: number },
+  run: { name: string; urgency: number; steps: number },
 ) {
   return (log: string[], atStep: (step: number) => void = () => undefined): Promise<void> =>
     new Promise((ended) => {
@@ -18,7 +18,7 @@ function addRun(
           yield;
         }
       }
-      queue.add({ urgency: run.urgency, rest: run.rest ?? 0, steps: steps(), ended });
+      queue.add({ urgency: run.urgency, steps: steps(), ended });
     });
 }
 
@@ -48,21 +48,6 @@ test('gives a pool that waits every eighth step', async () => {
   await Promise.all([addRun(queue, { name: 'u', urgency: 1, steps: 63 })(log), patient]);
   const beside = log.slice(1, log.lastIndexOf('u'));
   assert.is(beside.filter((name) => name === 'p').length, Math.floor((beside.length + 1) / 8));
-});
-
-test('lets a pool rest as long as it says, and others meanwhile', async () => {
-  const log: string[] = [];
-  const queue = createRunQueue();
-  const busy = (): void => {
-    const untilMs = performance.now() + 20;
-    while (performance.now() < untilMs);
-  };
-  const startedMs = performance.now();
-  const resting = addRun(queue, { name: 'r', urgency: 1, steps: 2, rest: 3 })(log, busy);
-  const other = addRun(queue, { name: 'o', urgency: 3, steps: 5 })(log);
-  await Promise.all([resting, other]);
-  assert.is(log.join(''), 'rooooor');
-  assert.ok(performance.now() - startedMs >= 98);
 });
 
 test.run();

@@ -84,7 +84,6 @@ export const configSchema = z.object({
   WINDOW_POOLS_PER_WORKER: int(1, 64).default(2),
   PRIORITY_FLOOR_PERCENT: int(1, 33).default(12),
   PRIORITY_AGE_MS: int(1000, 86_400_000).default(300_000),
-  YIELD_PERCENT: int(1, 100).default(25),
 
   WEBHOOK_KEYS: z.string().default(''),
   WEBHOOK_PORTS: z

@@ -55,8 +55,8 @@ const paceAgeMsMax = 2000;
 /** A statement that stores results, with the way to it. */
 const storeMs = 50;
 
-/** A run while a job of a better class may come at any moment: about what a single text takes. */
-const shortRunMs = 5;
+/** A run while a job of a better class may come at any moment: about twice what a single text takes, in milliseconds. */
+const shortRunMs = 8;
 
 export function createAnalysisEngine(options: {
   readonly config: Config;
@@ -87,7 +87,6 @@ export function createAnalysisEngine(options: {
   /** Takes a job's items out of the pool that it is in, from before the pool is claimed until the job is finished. */
   const drops = new Map<string, () => void>();
   const pace = createModelPace();
-  const yields = { runMsMax: shortRunMs, rest: 100 / config.YIELD_PERCENT - 1 };
   const deadlines = createDeadlineWatch({
     storeMs: config.FLUSH_MS + storeMs,
     drop: (id) => drop([id]),
@@ -206,8 +205,8 @@ export function createAnalysisEngine(options: {
       const ran = results.filter(({ cached, error }) => cached !== true && error?.code !== 'dropped').length;
       countProgress(kind, ran, counted, stats);
       itemsRun += ran;
-      pace.count(ran, modelMs(stats) - modelMs(counted));
       counted = stats;
+      pace.count(ran);
       pool.finished(results.length);
       for (const result of results) {
         const owner = owners[result.index];
@@ -226,18 +225,19 @@ export function createAnalysisEngine(options: {
         options: job.claim.options,
         scope: job.claim.tenantId,
       }));
+      if (inference.pending() === 0) pace.wake();
       pool.claimed(items.length);
       const stats = await inference.predict({
         kind,
         version: modelVersion,
         items,
         urgency: pool.urgency,
-        ...(inHand.expectsBetter(pool.urgency, performance.now()) ? { yields } : {}),
+        ...(inHand.expectsBetter(pool.urgency, performance.now()) ? { runMsMax: shortRunMs } : {}),
         dropped,
         onResults,
       });
-      metrics.inferenceSeconds.observe({ kind }, modelMs(stats) / 1000);
-      const cost = { tokens: estimateTokens(claimed), ms: modelMs(stats) };
+      metrics.inferenceSeconds.observe({ kind }, (stats.tokenizeMs + stats.inferenceMs) / 1000);
+      const cost = { tokens: estimateTokens(claimed), ms: stats.tokenizeMs + stats.inferenceMs };
       // What of a pool was dropped or known cost nothing, so such a pool teaches nothing.
       if (itemsRun === owners.length) tuner.observe(taken.key, cost, inference.cost(kind, modelVersion));
       if (!batcher.holds(pool.urgency, inHand)) writer.flush(pool.urgency);
@@ -376,11 +376,6 @@ export function createAnalysisEngine(options: {
 /** As the batcher counts them. */
 function estimateTokens(jobs: readonly { readonly entry: PoolEntry }[]): number {
   return jobs.reduce((sum, { entry }) => sum + entry.characters, 0) / charactersPerToken;
-}
-
-/** What a pool has had of the model so far, in milliseconds. */
-function modelMs(stats: InferenceStats): number {
-  return stats.tokenizeMs + stats.inferenceMs;
 }
 
 /** What a pool has done since it was counted last; its items are those with a result. */
