@@ -1,5 +1,7 @@
-// How far forecasts were off: quantiles of actual / predicted time of jobs that have ended, kept apart by how far ahead
-// the forecast looked, from the last few hundred of each. They turn a prediction into a p50 and a p90.
+// How far forecasts were off: quantiles of actual / predicted time of jobs that have ended, kept apart by class and by how
+// far ahead the forecast looked, from the last few hundred of each. They turn a prediction into a p50 and a p90.
+
+import { priorities } from '../shared/job.ts';
 
 /** Factors on a prediction: half of the jobs end before `p50` times it, nine of ten before `p90` times it. */
 export interface Quantiles {
@@ -8,7 +10,7 @@ export interface Quantiles {
 }
 
 export interface ErrorModel {
-  readonly quantiles: (predictedMs: number) => Quantiles;
+  readonly quantiles: (jobClass: number, predictedMs: number) => Quantiles;
   /** Watches a forecast until its job ends; a number of them at a time, the others are let go. */
   readonly watch: (forecast: Watched) => void;
   readonly watched: () => readonly Watched[];
@@ -22,6 +24,7 @@ export interface ErrorModel {
 export interface Watched {
   readonly tenantId: string;
   readonly id: string;
+  readonly class: number;
   readonly atMs: number;
   readonly predictedMs: number;
 }
@@ -31,7 +34,7 @@ const spansMs = [150, 400, 1200, 4000, 15_000, 60_000, Infinity] as const;
 const samplesMax = 300;
 const watchedMax = 100;
 
-/** With fewer samples, those of the spans beside count too. */
+/** With fewer samples, those of the spans beside count too, and then those of the other classes. */
 const samplesMin = 30;
 
 /** A sample counts half after so many newer ones of its span: a new shape of load is soon told from the old one. */
@@ -52,29 +55,45 @@ interface Weighted {
 }
 
 export function createErrorModel(): ErrorModel {
-  const spans = spansMs.map((): Span => ({ samples: [], open: new Map(), quantiles: prior }));
-  const indexOf = (predictedMs: number): number => spansMs.findIndex((endMs) => predictedMs < endMs);
-  const spanOf = (predictedMs: number): Span | undefined => spans[indexOf(predictedMs)];
+  // What comes behind a job goes before it if it is of a better class, so a class is off in its own way.
+  const classes = priorities.map(() =>
+    spansMs.map((): Span => ({ samples: [], open: new Map(), quantiles: prior })),
+  );
+  const all = classes.flat();
+  const spanOf = (jobClass: number, predictedMs: number): Span | undefined =>
+    classes[jobClass]?.[spansMs.findIndex((endMs) => predictedMs < endMs)];
 
   /** The samples of a span with their weights, or with those beside it, the nearest first, until there are enough. */
-  const samplesNear = (index: number): Weighted[] => {
+  const samplesNear = (spans: readonly Span[], index: number): Weighted[] => {
     let found: Weighted[] = [];
     for (let reach = 0; reach < spans.length && found.length < samplesMin; reach++) {
       const near = spans.filter((_, other) => Math.abs(other - index) <= reach);
       found = near.flatMap(({ samples }) => weigh(samples));
     }
-    return found;
+    return found.length < samplesMin ? all.flatMap(({ samples }) => weigh(samples)) : found;
+  };
+
+  const settleSpan = (spans: readonly Span[], index: number, nowMs: number): void => {
+    const span = spans[index];
+    if (span === undefined) return;
+    const overdue = [...span.open.values()]
+      .map(({ atMs, predictedMs }) => (nowMs - atMs) / predictedMs)
+      .filter((ratio) => ratio > span.quantiles.p90)
+      .map((ratio) => ({ ratio, weight: 1 }));
+    const samples = [...samplesNear(spans, index), ...overdue];
+    if (samples.length >= samplesMin)
+      span.quantiles = { p50: weightedQuantile(samples, 0.5), p90: weightedQuantile(samples, 0.9) };
   };
 
   return {
-    quantiles: (predictedMs) => spanOf(predictedMs)?.quantiles ?? prior,
+    quantiles: (jobClass, predictedMs) => spanOf(jobClass, predictedMs)?.quantiles ?? prior,
     watch: (forecast) => {
-      const open = spanOf(forecast.predictedMs)?.open;
+      const open = spanOf(forecast.class, forecast.predictedMs)?.open;
       if (open !== undefined && open.size < watchedMax) open.set(forecast.id, forecast);
     },
-    watched: () => spans.flatMap(({ open }) => [...open.values()]),
+    watched: () => all.flatMap(({ open }) => [...open.values()]),
     ended: (id, endedMs, finished) => {
-      for (const { open, samples } of spans) {
+      for (const { open, samples } of all) {
         const forecast = open.get(id);
         if (forecast === undefined) continue;
         open.delete(id);
@@ -84,15 +103,7 @@ export function createErrorModel(): ErrorModel {
       }
     },
     settle: (nowMs) => {
-      for (const [index, span] of spans.entries()) {
-        const overdue = [...span.open.values()]
-          .map(({ atMs, predictedMs }) => (nowMs - atMs) / predictedMs)
-          .filter((ratio) => ratio > span.quantiles.p90)
-          .map((ratio) => ({ ratio, weight: 1 }));
-        const samples = [...samplesNear(index), ...overdue];
-        if (samples.length >= samplesMin)
-          span.quantiles = { p50: weightedQuantile(samples, 0.5), p90: weightedQuantile(samples, 0.9) };
-      }
+      for (const spans of classes) for (const index of spans.keys()) settleSpan(spans, index, nowMs);
     },
   };
 }

@@ -64,31 +64,47 @@ test('counts what the classes and tenants beside a job get meanwhile', () => {
 
 test('learns how far forecasts were off, for near and far ones apart', () => {
   const errors = createErrorModel();
-  assert.equal(errors.quantiles(1000), { p50: 1, p90: 2 });
+  assert.equal(errors.quantiles(1, 1000), { p50: 1, p90: 2 });
   for (let index = 0; index < 100; index++) {
-    errors.watch({ tenantId: 'a', id: `near ${index}`, atMs: 0, predictedMs: 200 });
+    errors.watch({ tenantId: 'a', class: 1, id: `near ${index}`, atMs: 0, predictedMs: 200 });
     errors.ended(`near ${index}`, 2 * (index + 1), true);
-    errors.watch({ tenantId: 'a', id: `far ${index}`, atMs: 0, predictedMs: 5000 });
+    errors.watch({ tenantId: 'a', class: 1, id: `far ${index}`, atMs: 0, predictedMs: 5000 });
     errors.ended(`far ${index}`, 10_000, true);
   }
   errors.settle(0);
-  const { p50, p90 } = errors.quantiles(200);
+  const { p50, p90 } = errors.quantiles(1, 200);
   // The newest, which took longest, weigh most.
   assert.ok(p50 > 0.55 && p50 < 0.8 && p90 > 0.9 && p90 < 1, `${p50} and ${p90}`);
-  assert.equal(errors.quantiles(5000), { p50: 2, p90: 2 });
+  assert.equal(errors.quantiles(1, 5000), { p50: 2, p90: 2 });
+});
+
+test('keeps classes apart once it knows enough of each', () => {
+  const errors = createErrorModel();
+  const end = (jobClass: number, ratio: number, count: number): void => {
+    for (let index = 0; index < count; index++) {
+      const id = `${jobClass} ${ratio} ${index}`;
+      errors.watch({ tenantId: 'a', class: jobClass, id, atMs: 0, predictedMs: 1000 });
+      errors.ended(id, 1000 * ratio, true);
+    }
+    errors.settle(0);
+  };
+  end(0, 1, 40);
+  assert.equal(errors.quantiles(2, 1000), { p50: 1, p90: 1 });
+  end(2, 5, 40);
+  assert.equal([errors.quantiles(0, 1000).p90, errors.quantiles(2, 1000).p90], [1, 5]);
 });
 
 test('weighs in what is overdue, and forgets what was canceled', () => {
   const errors = createErrorModel();
   for (let index = 0; index < 50; index++) {
-    errors.watch({ tenantId: 'a', id: `${index}`, atMs: 0, predictedMs: 1000 });
+    errors.watch({ tenantId: 'a', class: 1, id: `${index}`, atMs: 0, predictedMs: 1000 });
     if (index < 40) errors.ended(`${index}`, 1000, true);
   }
   errors.settle(8000);
-  assert.equal(errors.quantiles(1000), { p50: 1, p90: 8 });
+  assert.equal(errors.quantiles(1, 1000), { p50: 1, p90: 8 });
   for (let index = 40; index < 50; index++) errors.ended(`${index}`, 1000, false);
   errors.settle(9000);
-  assert.equal(errors.quantiles(1000), { p50: 1, p90: 1 });
+  assert.equal(errors.quantiles(1, 1000), { p50: 1, p90: 1 });
 });
 
 test.run();

@@ -197,7 +197,10 @@ export function createForecast(options: {
       const line = lineOf(job.tenantId, job.class);
       const ahead = placeIn(line, job);
       const predictedMs = predictMs(workTo(line, ahead.items + job.itemCount, job.itemCount));
-      const place = { position: ahead.jobs + 1, ...etas(nowMs, predictedMs, errors.quantiles) };
+      const place = {
+        position: ahead.jobs + 1,
+        ...etas(nowMs, predictedMs, (ms) => errors.quantiles(job.class, ms)),
+      };
       metrics.forecastSeconds.observe((performance.now() - started) / 1000);
       return place;
     },
@@ -207,7 +210,9 @@ export function createForecast(options: {
       const work = workTo(line, itemsOf(line) + recentOf(line).items + items, items);
       // Only running it can tell how fast the workers are now: what was measured may be of a slow hour long ago.
       const predictedMs = work <= items ? undefined : predictMs(work);
-      return predictedMs === undefined ? undefined : predictedMs * errors.quantiles(predictedMs).p90;
+      return predictedMs === undefined
+        ? undefined
+        : predictedMs * errors.quantiles(jobClass, predictedMs).p90;
     },
     recorded: (job) => {
       // A profile has no texts, and a worker of its own.
@@ -218,7 +223,7 @@ export function createForecast(options: {
       addRecent(line, { id: job.id, atMs: nowMs, items });
       const predictedMs = predictMs(workTo(line, itemsOf(line) + recentOf(line).items, items));
       if (predictedMs !== undefined)
-        errors.watch({ tenantId: job.tenantId, id: job.id, atMs: nowMs, predictedMs });
+        errors.watch({ tenantId: job.tenantId, id: job.id, class: job.class, atMs: nowMs, predictedMs });
     },
     untilYoungMs: (tenantId, jobClass, ageMs) => {
       const line = lineOf(tenantId, jobClass);
@@ -227,7 +232,7 @@ export function createForecast(options: {
       const reachMs = (items: number): number => predictMs(workTo(line, inWindow + items, 1)) ?? Infinity;
       const young = line.index.find((queuedMs, ahead) => nowMs + reachMs(ahead.items) - queuedMs < ageMs);
       const untilMs = reachMs((young ?? line.index.total()).items);
-      return Number.isFinite(untilMs) ? untilMs * errors.quantiles(untilMs).p50 : undefined;
+      return Number.isFinite(untilMs) ? untilMs * errors.quantiles(jobClass, untilMs).p50 : undefined;
     },
     close: async () => {
       await Promise.all(tickers.map((ticker) => ticker.close()));
