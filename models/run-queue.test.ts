@@ -41,13 +41,19 @@ test('puts an urgent pool before the next step of a patient one', async () => {
   assert.is(log.join(''), 'ppuuppp');
 });
 
-test('gives a pool that waits every eighth step', async () => {
+test('gives a pool that waits an eighth of the time, however short its steps are', async () => {
+  let clockMs = 0;
   const log: string[] = [];
-  const queue = createRunQueue();
-  const patient = addRun(queue, { name: 'p', urgency: 3, steps: 9 })(log);
-  await Promise.all([addRun(queue, { name: 'u', urgency: 1, steps: 63 })(log), patient]);
-  const beside = log.slice(1, log.lastIndexOf('u'));
-  assert.is(beside.filter((name) => name === 'p').length, Math.floor((beside.length + 1) / 8));
+  const msOf = { patient: 2, urgent: 20 };
+  const spend = (name: keyof typeof msOf) => (): void => {
+    clockMs += msOf[name];
+  };
+  const queue = createRunQueue(() => clockMs);
+  const patient = addRun(queue, { name: 'patient', urgency: 3, steps: 1000 })(log, spend('patient'));
+  await addRun(queue, { name: 'urgent', urgency: 1, steps: 210 })(log, spend('urgent'));
+  const ms = 2 * log.filter((name) => name === 'patient').length;
+  assert.ok(ms > 550 && ms <= 602, `${ms} ms beside ${20 * 210}`);
+  await patient;
 });
 
 test.run();

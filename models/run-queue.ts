@@ -13,34 +13,41 @@ export interface RunQueue {
   readonly add: (run: Run) => void;
 }
 
-/** Of so many micro-batches, one goes to a pool that less urgent ones have waited longest with. */
-const turnsOfWaiting = 8;
+/** Pools that wait have this share of the time, which is about the floor that a low class keeps. */
+const shareOfWaiting = 1 / 8;
+/** What is owed to them is paid when it has come to about a micro-batch, in milliseconds. */
+const owedMsMin = 10;
 
 /**
- * The most urgent pool runs, of those that are alike the one that came first. A pool behind it is not left standing:
- * every eighth micro-batch is that of the oldest pool that waits, which is about the floor that a low class keeps.
+ * The most urgent pool runs, of those that are alike the one that came first. A pool behind it is not left standing: the
+ * oldest has a share of the time. By time, since its micro-batches may be far shorter than those of the others.
+ * @param nowMs the clock
  */
-export function createRunQueue(): RunQueue {
+export function createRunQueue(nowMs: () => number = () => performance.now()): RunQueue {
   /** By arrival. */
   const runs: Run[] = [];
   let working = false;
-  let steps = 0;
+  let owedMs = 0;
 
-  const next = (): Run | undefined => {
+  const step = async (): Promise<void> => {
     const urgency = Math.min(...runs.map((run) => run.urgency));
-    const urgent = runs.find((run) => run.urgency === urgency);
     const waiting = runs.find((run) => run.urgency !== urgency);
-    return waiting !== undefined && steps % turnsOfWaiting === 0 ? waiting : urgent;
+    const pays = waiting !== undefined && owedMs >= owedMsMin;
+    const run = pays ? waiting : runs.find((one) => one.urgency === urgency);
+    if (run === undefined) return;
+    const startedMs = nowMs();
+    const { done } = await run.steps.next();
+    const ms = nowMs() - startedMs;
+    if (waiting === undefined) owedMs = 0;
+    else owedMs += pays ? -ms : (ms * shareOfWaiting) / (1 - shareOfWaiting);
+    if (done !== true) return;
+    runs.splice(runs.indexOf(run), 1);
+    run.ended();
   };
 
   const work = async (): Promise<void> => {
-    for (let run = next(); run !== undefined; run = next()) {
-      steps += 1;
-      const { done } = await run.steps.next();
-      if (done === true) {
-        runs.splice(runs.indexOf(run), 1);
-        run.ended();
-      }
+    while (runs.length > 0) {
+      await step();
       // Lets messages in: what is to be dropped, and pools that are more urgent.
       await new Promise(setImmediate);
     }
