@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { batchIdPattern, batchLimits, batchStatuses, fileIdPattern } from '../shared/batch.ts';
 import { limits } from '../shared/job.ts';
 import { boundedText } from '../shared/text-schema.ts';
+import { queryInteger } from './query-number.ts';
 
 /** An id of a batch or a file; `code` says in an error which. */
 const idOf = (pattern: RegExp, code: string) =>
@@ -16,7 +17,7 @@ export const batchId = idOf(batchIdPattern, 'batch_id');
 export const fileId = idOf(fileIdPattern, 'file_id');
 
 const pageOf = (id: z.ZodString) => ({
-  limit: z.coerce.number().int().min(1).max(limits.pageJobsMax).default(limits.pageJobsDefault),
+  limit: queryInteger(1, limits.pageJobsMax).default(limits.pageJobsDefault),
   after: id.optional().describe('Older than this one: the `last_id` of the page before'),
   before: id.optional().describe('Newer than this one, next to it: the `first_id` of the page behind'),
 });
@@ -36,21 +37,13 @@ export const batchListQuerySchema = z
 export const fileListQuerySchema = z.strictObject(pageOf(fileId)).refine(oneDirection, oneDirectionRule);
 
 export const batchLookQuerySchema = z.strictObject({
-  wait: z.coerce
-    .number()
-    .int()
-    .min(0)
-    .max(limits.waitSecondsMax)
+  wait: queryInteger(0, limits.waitSecondsMax)
     .optional()
     .describe('Seconds to wait for the batch to end; an event wakes the answer'),
 });
 
 export const resultsQuerySchema = z.strictObject({
-  after: z.coerce
-    .number()
-    .int()
-    .min(0)
-    .max(batchLimits.linesMax)
+  after: queryInteger(0, batchLimits.linesMax)
     .optional()
     .describe('Go on behind this result: the `index` of the last line that you have, in the same order'),
   order: z
@@ -61,10 +54,5 @@ export const resultsQuerySchema = z.strictObject({
 
 export const fileUploadQuerySchema = z.strictObject({
   filename: boundedText(1, batchLimits.filenameCharactersMax).default('batch.jsonl'),
-  retention_seconds: z.coerce
-    .number()
-    .int()
-    .min(60)
-    .max(limits.retentionSecondsMax)
-    .default(limits.retentionSecondsDefault),
+  retention_seconds: queryInteger(60, limits.retentionSecondsMax).default(limits.retentionSecondsDefault),
 });

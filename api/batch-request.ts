@@ -12,6 +12,7 @@ import { fileId } from './batch-queries.ts';
 import { fingerprint } from './fingerprint.ts';
 import { invalidRequest, validate } from './validate.ts';
 import { batchWebhookSchema, toWebhookRequest } from './webhook-request.ts';
+import { queryInteger } from './query-number.ts';
 
 const shared = {
   kind: z.string().describe('What is done to each text, e.g. emotion'),
@@ -89,12 +90,7 @@ export const batchQuerySchema = z.strictObject({
     .enum(['true', 'false'])
     .transform((value) => value === 'true')
     .prefault('true'),
-  retention_seconds: z.coerce
-    .number()
-    .int()
-    .min(60)
-    .max(limits.retentionSecondsMax)
-    .default(limits.retentionSecondsDefault),
+  retention_seconds: queryInteger(60, limits.retentionSecondsMax).default(limits.retentionSecondsDefault),
 });
 
 /** What both forms say of a batch, without its lines. */

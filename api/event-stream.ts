@@ -9,6 +9,7 @@ import { hangUp } from './await-job.ts';
 import type { Context } from './context.ts';
 import { validate } from './validate.ts';
 import type { Watch } from './wait.ts';
+import { queryInteger } from './query-number.ts';
 
 /** Proxies close connections on which nothing is said for half a minute or more. */
 export const heartbeatMs = 15_000;
@@ -16,7 +17,7 @@ export const heartbeatMs = 15_000;
 const retryMs = 1000;
 const eventsPerReadMax = 100;
 
-const sequence = z.coerce.number().int().min(0).max(2_147_483_647);
+const sequence = queryInteger(0, 2_147_483_647);
 const querySchema = z.strictObject({ after: sequence.optional() });
 
 interface StreamedEvent {

@@ -11,6 +11,7 @@ import { boundedText, userId } from '../shared/text-schema.ts';
 import { jobViewSchema, toJobView } from './job-view.ts';
 import { toListPage } from './list-page.ts';
 import { validate } from './validate.ts';
+import { queryInteger } from './query-number.ts';
 
 const jobId = z
   .string()
@@ -23,7 +24,7 @@ const moment = z.iso
 
 export const listQuerySchema = z
   .strictObject({
-    limit: z.coerce.number().int().min(1).max(limits.pageJobsMax).default(limits.pageJobsDefault),
+    limit: queryInteger(1, limits.pageJobsMax).default(limits.pageJobsDefault),
     after: jobId.optional().describe('Jobs older than this one: the `last_id` of the page before'),
     before: jobId
       .optional()

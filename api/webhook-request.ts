@@ -13,6 +13,7 @@ import {
   webhookLimits,
   webhookPatterns,
 } from '../shared/webhook.ts';
+import { queryInteger } from './query-number.ts';
 
 const url = z
   .string()
@@ -113,7 +114,7 @@ export const deliveriesQuerySchema = z.strictObject({
   job: idOf(jobIdPattern).optional().describe('About this job'),
   batch: idOf(batchIdPattern).optional().describe('About this batch itself, not its jobs'),
   status: z.enum(deliveryStatuses).optional(),
-  limit: z.coerce.number().int().min(1).max(100).default(20),
+  limit: queryInteger(1, 100).default(20),
   after: idOf(deliveryIds.pattern)
     .optional()
     .describe('Older than this one: the `last_id` of the page before'),

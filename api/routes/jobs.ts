@@ -21,6 +21,7 @@ import { retryAfterSeconds, sendJob } from '../send-job.ts';
 import { sendJson } from '../send-json.ts';
 import { validate } from '../validate.ts';
 import { erase } from './job-control.ts';
+import { queryInteger } from '../query-number.ts';
 
 export function jobRoutes(context: Context): Router {
   const router = Router({ caseSensitive: true });
@@ -105,7 +106,7 @@ async function showResult(context: Context, request: Request, response: Response
 }
 
 const waitQuerySchema = z.strictObject({
-  wait: z.coerce.number().int().min(0).max(limits.waitSecondsMax).optional(),
+  wait: queryInteger(0, limits.waitSecondsMax).optional(),
 });
 
 function serverTiming(timing: NonNullable<JobView['timing_ms']>): string {

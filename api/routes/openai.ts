@@ -36,6 +36,7 @@ import { parseJson, readBody } from '../read-json.ts';
 import { readMultipart } from '../read-multipart.ts';
 import { storeFile } from '../store-file.ts';
 import { validate } from '../validate.ts';
+import { queryInteger } from '../query-number.ts';
 
 /** The only window that OpenAI has; here it is the deadline. */
 const windowMs = 24 * 3600 * 1000;
@@ -50,7 +51,7 @@ export const openaiBatchRequestSchema = z.strictObject({
 });
 
 // The SDKs send parameters that have no meaning here, so others are passed over.
-const rows = z.coerce.number().int().min(1).max(10_000).default(limits.pageJobsDefault);
+const rows = queryInteger(1, 10_000).default(limits.pageJobsDefault);
 export const openaiFilesQuerySchema = z.object({ limit: rows, after: fileId.optional() });
 export const openaiBatchesQuerySchema = z.object({ limit: rows, after: batchId.optional() });
 

@@ -18,6 +18,7 @@ import { boundedText } from '../../shared/text-schema.ts';
 import { refuseMethod } from '../problem-handler.ts';
 import { parseJson, readBody } from '../read-json.ts';
 import { invalidRequest, validate } from '../validate.ts';
+import { queryInteger, queryNumber } from '../query-number.ts';
 
 type Show = (context: Context, person: PersonName, request: Request, response: Response) => Promise<void>;
 
@@ -78,7 +79,7 @@ export const emotionsQuery = z.strictObject({
   from: moment.optional(),
   to: moment.optional(),
   after: place.optional(),
-  limit: z.coerce.number().int().min(1).max(100).default(20),
+  limit: queryInteger(1, 100).default(20),
 });
 
 const showEmotions: Show = async (context, person, request, response) => {
@@ -86,7 +87,7 @@ const showEmotions: Show = async (context, person, request, response) => {
   response.json({ user_id: person.userId, ...history });
 };
 
-export const version = z.coerce.number().int().min(1).max(2_147_483_647);
+export const version = queryInteger(1, 2_147_483_647);
 
 const showProfile: Show = async (context, person, request, response) => {
   const query = validate(z.strictObject({ version: version.optional() }), request.query, '?');
@@ -138,9 +139,9 @@ export function toProfileView(row: ProfileRow) {
   };
 }
 
-const strength = z.coerce.number().min(0).max(1);
-const depth = z.coerce.number().int().min(1).max(graphBounds.depthMax);
-const rows = z.coerce.number().int().min(1).max(graphBounds.limitMax);
+const strength = queryNumber(0, 1);
+const depth = queryInteger(1, graphBounds.depthMax);
+const rows = queryInteger(1, graphBounds.limitMax);
 // A character may be two units of UTF-16, of which a question takes `textMax`.
 export const key = boundedText(1, graphBounds.textMax / 2);
 export const bounds = { depth: depth.optional(), min_strength: strength.optional(), limit: rows.optional() };

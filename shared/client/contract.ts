@@ -1413,7 +1413,7 @@ export interface Operations {
     };
     readonly query?: {
       /** Seconds to wait for the batch to end; an event wakes the answer */
-      readonly wait?: number | null;
+      readonly wait?: number;
     };
     readonly answer: Batch;
   };
@@ -1435,7 +1435,7 @@ export interface Operations {
     };
     readonly query?: {
       /** Go on behind this result: the `index` of the last line that you have, in the same order */
-      readonly after?: number | null;
+      readonly after?: number;
       /** `completion` gives each result as it is ready; `input` waits for the next line of the batch */
       readonly order?: 'completion' | 'input';
     };
@@ -1858,7 +1858,7 @@ export interface Operations {
     };
     readonly query?: {
       readonly depth?: number;
-      readonly min_strength?: number | null;
+      readonly min_strength?: number;
       readonly limit?: number;
       readonly from?: string;
     };
@@ -1892,7 +1892,7 @@ export interface Operations {
     };
     readonly query: {
       readonly depth?: number;
-      readonly min_strength?: number | null;
+      readonly min_strength?: number;
       readonly limit?: number;
       readonly from: string;
       readonly to: string;
@@ -1970,7 +1970,7 @@ export interface Operations {
     };
     readonly query: {
       readonly depth?: number;
-      readonly min_strength?: number | null;
+      readonly min_strength?: number;
       readonly limit?: number;
       readonly node: string;
     };
