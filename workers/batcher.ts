@@ -2,7 +2,7 @@
 
 import type { PoolLimits } from './pool-tuner.ts';
 import { type PoolsInHand, urgencyOfClass } from './pools-in-hand.ts';
-import { orderSweep, type Sweep } from './sweep.ts';
+import { countItems, orderSweep, type Sweep } from './sweep.ts';
 import { compareRanks, createTurns, type TurnEntry, type Waiting } from './turns.ts';
 
 /** A job on its way: sized by its dispatch, so that it can be pooled before the ledger is asked for its texts. */
@@ -226,10 +226,6 @@ interface Plan<Entry> {
   readonly oldestMs: number;
   readonly waitMs: number;
   readonly turn: boolean;
-}
-
-function countItems(waiting: readonly Waiting<PoolEntry>[]): number {
-  return waiting.reduce((sum, { entry }) => sum + entry.items, 0);
 }
 
 interface Cut<Entry> {

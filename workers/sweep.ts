@@ -64,7 +64,8 @@ function lengthOf({ entry }: { readonly entry: Sized }): number {
   return entry.characters / entry.items;
 }
 
-function countItems(waiting: readonly { readonly entry: Sized }[]): number {
+/** Items of all of them. */
+export function countItems(waiting: readonly { readonly entry: Sized }[]): number {
   return waiting.reduce((sum, { entry }) => sum + entry.items, 0);
 }
 
