@@ -4,7 +4,10 @@ import { z } from 'zod';
 
 /** A whole number from `min` to `max`, in decimal digits: not empty, no spaces, no exponent, no other base. */
 export function queryInteger(min: number, max: number) {
-  return z.preprocess(numberIf(/^-?\d{1,15}$/), z.number().int().min(min).max(max));
+  return z.preprocess(
+    numberIf(/^-?\d{1,15}$/),
+    z.number({ error: 'Needs a whole number, in digits' }).int().min(min).max(max),
+  );
 }
 
 /** A number from `min` to `max`: not empty, no spaces, no other base. */
