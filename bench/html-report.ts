@@ -35,8 +35,10 @@ ${sections}
 }
 
 function describeMachine({ machine }: StoredResult): string {
-  const { cpu, cores, memoryGb, kernel, node } = machine;
-  return escape(`${cpu}, ${cores} cores, ${memoryGb} GB, Linux ${kernel}, Node ${node}`);
+  const { cpu, int8, cores, memoryGb, kernel, node } = machine;
+  return escape(
+    `${cpu}${int8 === undefined ? '' : ` (${int8})`}, ${cores} cores, ${memoryGb} GB, Linux ${kernel}, Node ${node}`,
+  );
 }
 
 function renderPart(result: StoredResult, charts: ChartSpec[]): string {

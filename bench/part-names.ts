@@ -13,6 +13,7 @@ export const partNames = {
   'webhook-proofs': 'receivers that fail, private targets and signatures: what is promised of each',
   webhooks: 'deliveries a second, and healthy endpoints beside a dead one',
   batch: '100,000 lines streamed in and out, kills in between, and what a batch costs beside the bare model',
+  'batch-proofs': 'bad lines by line and pointer, and the openai SDK: what is promised of each',
   backfill: 'live requests with and without a backfill beside them',
   mix: 'the five personas: the highest share of 1,000 users within the goal, unique and repeated texts',
   cache: 'a known text beside a new one, equal texts in flight, and what tenants can tell of each other',

@@ -2,6 +2,7 @@
 // Exits with 1 when a figure that must be reached was missed.
 
 import { measureBackfill } from './backfill.ts';
+import { measureBatchProofs } from './batch-proofs.ts';
 import { measureBatch } from './batch.ts';
 import { measureCache } from './cache.ts';
 import { measureCancel } from './cancel.ts';
@@ -43,6 +44,7 @@ const measures: Readonly<Record<PartName, (options: BenchOptions) => Promise<boo
   webhooks: measureWebhooks,
   backfill: measureBackfill,
   batch: measureBatch,
+  'batch-proofs': measureBatchProofs,
   mix: measureMix,
   cache: measureCache,
   connections: measureConnections,

@@ -65,6 +65,7 @@ const fileSchema = z.object({
   dirty: z.boolean(),
   machine: z.object({
     cpu: z.string(),
+    int8: z.string().optional(),
     cores: z.number(),
     memoryGb: z.number(),
     kernel: z.string(),

@@ -21,19 +21,25 @@ export function writeIndex(): void {
 
 /** The figures as a Markdown table. */
 export function renderTable(results: readonly StoredResult[]): string {
-  const rows = results.flatMap(({ part, figures, commit, dirty, load_before: load, started_at: day }) =>
-    figures.map(({ name, value, holds, bound, aim, met, aim_met: aimMet }) => {
-      const must = bound === undefined ? '' : `${holds} ${bound}${met ? '' : ' **missed**'}`;
-      const wish = aim === undefined ? '' : `${aim}${aimMet === true ? '' : ' (no)'}`;
-      const source = `${day.slice(0, 10)}, ${commit.slice(0, 7)}${dirty ? ' and changes' : ''}, load ${load.toFixed(1)}`;
-      const command = commands[part] ?? `npm run bench -- ${part}`;
-      return `| ${[name, formatValue(value), must, wish, `\`${command}\``, source].join(' | ')} |`;
-    }),
+  const rows = results.flatMap(
+    ({ part, figures, commit, dirty, machine, load_before: load, started_at: day }) =>
+      figures.map(({ name, value, holds, bound, aim, met, aim_met: aimMet }) => {
+        const must = bound === undefined ? '' : `${holds} ${bound}${met ? '' : ' **missed**'}`;
+        const wish = aim === undefined ? '' : `${aim}${aimMet === true ? '' : ' (no)'}`;
+        const source = [
+          day.slice(0, 10),
+          `${commit.slice(0, 7)}${dirty ? ' and changes' : ''}`,
+          `load ${load.toFixed(1)}`,
+          ...(machine.int8 === undefined ? [] : [machine.int8]),
+        ].join(', ');
+        const command = commands[part] ?? `npm run bench -- ${part}`;
+        return `| ${[name, formatValue(value), must, wish, `\`${command}\``, source].join(' | ')} |`;
+      }),
   );
   return [
     '# Results',
     '',
-    'Generated from the JSON files in this folder by `npm run bench:report`, which also writes [report.html](report.html) with the charts. Load is that of the minute before the run: much above 0, and somebody else was computing.',
+    'Generated from the JSON files in this folder by `npm run bench:report`, which also writes [report.html](report.html) with the charts. Load is that of the minute before the run: much above 0, and somebody else was computing. Behind it, where it is known, what the processor multiplies 8-bit numbers with: with VNNI the models are far faster than without.',
     '',
     '| figure | measured | must be | aim | command | run |',
     '|---|---|---|---|---|---|',

@@ -15,6 +15,7 @@ import { createLiveSystem, type LiveSystem } from '../../scripts/live-system.ts'
 import { createApiKey, scopes } from '../../shared/api-key.ts';
 import { childEnv, packageRoot, readConfig } from '../../shared/config.ts';
 import { startReport, writeReport } from '../report.ts';
+import { runTestFile, toFigures } from '../test-file.ts';
 
 const settings = z
   .object({
@@ -144,27 +145,12 @@ const walks = {
   'api/tenants.live': "two tenants with every route and method: another's ids",
 } as const;
 
-interface Walk {
-  readonly name: string;
-  readonly passed: number;
-  readonly failed: number;
-}
-
-/** Runs the tests of a file. One that crashes has failed. */
-function runWalk([file, name]: readonly [string, string]): Walk {
-  const args = [join(packageRoot, 'dist/scripts/test.js'), file];
-  const { stdout } = spawnSync(process.execPath, args, { env: childEnv({}), encoding: 'utf8' });
-  process.stdout.write(stdout);
-  const [, passed, failed] = /(\d+) passed, (\d+) failed\s*$/.exec(stdout) ?? [];
-  return { name, passed: Number(passed ?? 0), failed: Number(failed ?? 1) };
-}
-
 async function main(): Promise<boolean> {
   const program = findSchemathesis();
   const seed = settings.CONTRACT_SEED;
   const started = startReport();
   const runs = [await runAgainst(program, 'off', seed), await runAgainst(program, 'on', seed + 1)];
-  const walked = Object.entries(walks).map(runWalk);
+  const walked = Object.entries(walks).map(([file, name]) => runTestFile(file, name));
   return writeReport(started, {
     part: 'contract',
     seed,
@@ -173,10 +159,7 @@ async function main(): Promise<boolean> {
     rounds: [...runs, ...walked],
     summary: runs.map(({ auth, test_cases: cases }) => ({ auth, cases: cases.generated })),
     figures: [
-      ...walked.flatMap(({ name, passed, failed }) => [
-        some(`${name}: tests passed`, passed),
-        none(`${name}: tests failed`, failed),
-      ]),
+      ...toFigures(walked),
       ...runs.flatMap(({ auth, operations, test_cases: cases, errors }) => [
         none(`AUTH=${auth}: operations not tested`, operations.total - operations.tested),
         none(`AUTH=${auth}: answers other than documented`, cases.unique_failures),
@@ -186,7 +169,6 @@ async function main(): Promise<boolean> {
   });
 }
 
-const some = (name: string, value: number) => ({ name, value, bound: 1, holds: 'at least' }) as const;
 const none = (name: string, value: number) => ({ name, value, bound: 0, holds: 'at most' }) as const;
 
 main().then(
