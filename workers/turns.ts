@@ -35,7 +35,8 @@ export interface Turns {
   readonly rank: (waiting: readonly Waiting<TurnEntry>[]) => Rank;
   /**
    * Item by item: the jobs of each tenant beside as many items of every other, whose turn was longest ago first. A
-   * tenant's jobs of one class keep their order, and its classes get their shares.
+   * tenant's jobs of one class keep their order, and its classes get their shares of what its best one brings: what
+   * would only fill up behind that is left out.
    */
   readonly order: <Entry extends TurnEntry>(waiting: readonly Waiting<Entry>[]) => Waiting<Entry>[];
 }
@@ -70,7 +71,9 @@ export function createTurns(options: {
 
   const leaveOne = (id: string, left: readonly TurnEntry[]): void => {
     const { jobs, passes } = tenantOf(id);
-    const shares = sharesOf(jobs, floor);
+    // What goes while better classes are away is charged as if they were there, so that they find it in their credit.
+    const part = (jobs[0] ?? 0) > 0 ? 1 : floor;
+    const shares = sharesOf(jobs, floor).map((share) => part * share);
     const sum = (jobClass: number, size: (entry: TurnEntry) => number): number =>
       left.reduce((total, entry) => total + (entry.class === jobClass ? size(entry) : 0), 0);
     const rest = jobs.map((count, jobClass) => count - sum(jobClass, () => 1));
@@ -149,7 +152,7 @@ export function compareRanks(a: Rank, b: Rank): number {
   return a[0] - b[0] || a[1] - b[1] || a[2] - b[2];
 }
 
-/** One tenant's jobs in the order in which its classes are served. */
+/** One tenant's jobs in the order in which its classes are served, up to the last of the best class. */
 function shareClasses<Entry extends TurnEntry>(
   waiting: readonly Waiting<Entry>[],
   pace: { readonly passes: readonly number[]; readonly shares: readonly number[] },
@@ -160,12 +163,15 @@ function shareClasses<Entry extends TurnEntry>(
     pass: pace.passes[c] ?? 0,
     share: pace.shares[c] ?? 1,
   }));
-  return waiting.flatMap(() => {
+  const best = lines.find(({ jobs }) => jobs.length > 0);
+  const ordered: Waiting<Entry>[] = [];
+  while (best !== undefined && best.next < best.jobs.length) {
     const [line] = lines.filter(({ jobs, next }) => next < jobs.length).toSorted((a, b) => a.pass - b.pass);
     const job = line?.jobs[line.next];
-    if (line === undefined || job === undefined) return [];
+    if (line === undefined || job === undefined) break;
     line.next += 1;
     line.pass += job.entry.items / line.share;
-    return [job];
-  });
+    ordered.push(job);
+  }
+  return ordered;
 }
