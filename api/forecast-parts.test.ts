@@ -3,6 +3,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { v7 } from 'uuid';
+import { createArrivalRates } from './arrival-rates.ts';
 import { createErrorModel } from './error-model.ts';
 import { createLineIndex } from './line-index.ts';
 import { workAhead } from './work-ahead.ts';
@@ -60,6 +61,24 @@ test('counts what the classes and tenants beside a job get meanwhile', () => {
     ['c', [0, 0, 900]],
   ]);
   assert.is(workAhead(tenants, own, 0.1), 100 + 40 + 100);
+});
+
+test('counts what comes meanwhile and goes before, but no more than its share', () => {
+  const own = { tenantId: 'a', class: 2, items: 100 };
+  const load = new Map([['a', [0, 0, 100]]]);
+  const ahead = (perMs: readonly number[]) =>
+    workAhead(load, own, 0.1, { rates: new Map([['a', perMs]]), itemsPerMs: 1 });
+  assert.ok(Math.abs(ahead([0.5, 0, 0]) - 200) < 10, 'half of the time goes to what comes');
+  assert.is(ahead([0, 0, 3]), 100, 'its own class queues up behind it');
+  assert.ok(ahead([9, 0, 0]) <= 1000, 'the floor is kept');
+});
+
+test('tells a rate of arrivals, and forgets it', () => {
+  const arrivals = createArrivalRates(3);
+  for (let ms = 0; ms < 10_000; ms += 10) arrivals.count('a', 1, 5, ms);
+  const [, rate = 0] = arrivals.at(10_000).get('a') ?? [];
+  assert.ok(rate > 0.45 && rate < 0.55, `${rate} items a millisecond`);
+  assert.is(arrivals.at(60_000).size, 0);
 });
 
 test('learns how far forecasts were off, for near and far ones apart', () => {

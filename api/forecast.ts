@@ -1,5 +1,6 @@
 // When a queued job will have ended: measured beside the requests, computed from memory. The items ahead of a job, by
-// its place in its line, over what the workers say they do in a second, times how far such forecasts were off.
+// its place in its line, and what comes meanwhile and goes before it, over what the workers say they do in a second,
+// times how far such forecasts were off.
 
 import type { Pool } from '../db/client.ts';
 import type { JobRow } from '../db/jobs.ts';
@@ -11,6 +12,7 @@ import { priorities } from '../shared/job.ts';
 import type { Logger } from '../shared/log.ts';
 import { metrics } from '../shared/metrics.ts';
 import { startTicker } from '../shared/process.ts';
+import { createArrivalRates, type Rates } from './arrival-rates.ts';
 import { createErrorModel } from './error-model.ts';
 import { createLineIndex, type LineIndex } from './line-index.ts';
 import { workAhead } from './work-ahead.ts';
@@ -44,7 +46,9 @@ export type PlacedJob = Pick<
 >;
 
 const measureMs = 250;
-const learnMs = 1000;
+/** As short, since under a load that grows an error is soon out of date. */
+const learnMs = 250;
+const paceMs = 1000;
 
 /** Older figures say nothing. */
 const figuresAgeMsMax = 5000;
@@ -80,8 +84,10 @@ export function createForecast(options: {
   const { config, log, database } = options;
   const floor = config.PRIORITY_FLOOR_PERCENT / 100;
   const errors = createErrorModel();
+  const arrivals = createArrivalRates(priorities.length);
   const lines = new Map<string, Line>();
   let load = new Map<string, number[]>();
+  let rates: Rates = new Map();
   let measuredItems = 0;
   let measuredAtMs = -Infinity;
   let itemsPerMs = 0;
@@ -123,6 +129,7 @@ export function createForecast(options: {
     for (const line of lines.values()) line.window = undefined;
     for (const use of window) lineOf(use.tenantId, use.class).window = use;
     load = new Map();
+    rates = arrivals.at(startedMs);
     for (const line of lines.values()) addLoad(line.tenantId, line.class, itemsOf(line));
     measuredItems = [...load.values()].flat().reduce((sum, items) => sum + items, 0);
     for (const [name, { tenantId, class: jobClass, recent }] of before) {
@@ -139,10 +146,13 @@ export function createForecast(options: {
     measuredAtMs = startedMs;
   };
 
-  const learn = async (): Promise<void> => {
+  const learnPace = async (): Promise<void> => {
     const alive = await listProcesses(database);
     const workers = alive.filter(({ type }) => type === 'analysis');
     itemsPerMs = workers.reduce((sum, { info }) => sum + 1 / itemMs(info['item_ms']), 0);
+  };
+
+  const learn = async (): Promise<void> => {
     const watched = errors.watched();
     const ends = watched.length === 0 ? [] : await listEnds(database, watched);
     for (const { id, endedAt, finished } of ends) errors.ended(id, endedAt.getTime(), finished);
@@ -156,7 +166,8 @@ export function createForecast(options: {
 
   /** Items that are done from now on until the `items`-th of the line is. */
   const workTo = (line: Line, items: number, ownItems: number): number => {
-    const work = workAhead(load, { tenantId: line.tenantId, class: line.class, items }, floor);
+    const place = { tenantId: line.tenantId, class: line.class, items };
+    const work = workAhead(load, place, floor, itemsPerMs === 0 ? undefined : { rates, itemsPerMs });
     const done = Math.min(measuredItems, (Date.now() - measuredAtMs) * itemsPerMs);
     return Math.max(ownItems, work - done);
   };
@@ -187,6 +198,7 @@ export function createForecast(options: {
   const tickers = [
     startTicker('forecast', measureMs, log, measure),
     startTicker('forecast_errors', learnMs, log, learn),
+    startTicker('pace', paceMs, log, learnPace),
   ];
 
   return {
@@ -221,6 +233,7 @@ export function createForecast(options: {
       const line = lineOf(job.tenantId, job.class);
       const nowMs = Date.now();
       addRecent(line, { id: job.id, atMs: nowMs, items });
+      arrivals.count(job.tenantId, job.class, items, nowMs);
       const predictedMs = predictMs(workTo(line, itemsOf(line) + recentOf(line).items, items));
       if (predictedMs !== undefined)
         errors.watch({ tenantId: job.tenantId, id: job.id, class: job.class, atMs: nowMs, predictedMs });
