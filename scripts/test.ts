@@ -9,7 +9,7 @@ import { limit, spawnGuarded } from './guarded-process.ts';
 import { onStopRequest } from './stop-requests.ts';
 import { judgeFile, type Verdict } from './test-summary.ts';
 
-const fileLimitMs = 120_000;
+const fileLimitMs = 240_000;
 const filesAtOnce = 2;
 
 interface Report {
