@@ -47,6 +47,8 @@ interface Span {
   readonly samples: number[];
   readonly open: Map<string, Watched>;
   quantiles: Quantiles;
+  /** Settled at that time, but not reckoned yet: it is when somebody asks. */
+  dueMs: number | undefined;
 }
 
 interface Weighted {
@@ -57,7 +59,14 @@ interface Weighted {
 export function createErrorModel(): ErrorModel {
   // What comes behind a job goes before it if it is of a better class, so a class is off in its own way.
   const classes = priorities.map(() =>
-    spansMs.map((): Span => ({ samples: [], open: new Map(), quantiles: prior })),
+    spansMs.map(
+      (): Span => ({
+        samples: [],
+        open: new Map(),
+        quantiles: prior,
+        dueMs: undefined,
+      }),
+    ),
   );
   const all = classes.flat();
   const spanOf = (jobClass: number, predictedMs: number): Span | undefined =>
@@ -73,20 +82,24 @@ export function createErrorModel(): ErrorModel {
     return found.length < samplesMin ? all.flatMap(({ samples }) => weigh(samples)) : found;
   };
 
-  const settleSpan = (spans: readonly Span[], index: number, nowMs: number): void => {
-    const span = spans[index];
-    if (span === undefined) return;
+  const reckon = (jobClass: number, span: Span, nowMs: number): void => {
+    span.dueMs = undefined;
+    const spans = classes[jobClass] ?? [];
     const overdue = [...span.open.values()]
       .map(({ atMs, predictedMs }) => (nowMs - atMs) / predictedMs)
       .filter((ratio) => ratio > span.quantiles.p90)
       .map((ratio) => ({ ratio, weight: 1 }));
-    const samples = [...samplesNear(spans, index), ...overdue];
+    const samples = [...samplesNear(spans, spans.indexOf(span)), ...overdue];
     if (samples.length >= samplesMin)
       span.quantiles = { p50: weightedQuantile(samples, 0.5), p90: weightedQuantile(samples, 0.9) };
   };
 
   return {
-    quantiles: (jobClass, predictedMs) => spanOf(jobClass, predictedMs)?.quantiles ?? prior,
+    quantiles: (jobClass, predictedMs) => {
+      const span = spanOf(jobClass, predictedMs);
+      if (span?.dueMs !== undefined) reckon(jobClass, span, span.dueMs);
+      return span?.quantiles ?? prior;
+    },
     watch: (forecast) => {
       const open = spanOf(forecast.class, forecast.predictedMs)?.open;
       if (open !== undefined && open.size < watchedMax) open.set(forecast.id, forecast);
@@ -103,7 +116,7 @@ export function createErrorModel(): ErrorModel {
       }
     },
     settle: (nowMs) => {
-      for (const spans of classes) for (const index of spans.keys()) settleSpan(spans, index, nowMs);
+      for (const span of all) span.dueMs = nowMs;
     },
   };
 }

@@ -46,6 +46,11 @@ export interface Ticker {
   readonly close: () => Promise<void>;
 }
 
+/** What a tick returns that found nothing to do: while they do, the pauses grow to `idleTimes` the interval. */
+export const nothingToDo = 'nothing to do';
+
+const idleTimes = 4;
+
 export function startTicker(
   name: string,
   intervalMs: number,
@@ -56,18 +61,20 @@ export function startTicker(
   let nap = new AbortController();
   let lastSuccess = performance.now();
   const loop = async (): Promise<void> => {
+    let times = 1;
     while (!stop.signal.aborted) {
       try {
-        await tick(stop.signal);
+        const found = await tick(stop.signal);
+        times = found === nothingToDo ? Math.min(idleTimes, times + 1) : 1;
         lastSuccess = performance.now();
       } catch (error) {
         metrics.tickFailures.inc({ tick: name });
         log.warn({ err: error, tick: name }, 'tick failed');
       }
       nap = new AbortController();
-      await delay(intervalMs, undefined, { signal: AbortSignal.any([stop.signal, nap.signal]) }).catch(
-        () => undefined,
-      );
+      await delay(times * intervalMs, undefined, {
+        signal: AbortSignal.any([stop.signal, nap.signal]),
+      }).catch(() => undefined);
     }
   };
   const ended = loop();

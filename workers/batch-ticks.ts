@@ -24,11 +24,12 @@ import type { Logger } from '../shared/log.ts';
 import { metrics } from '../shared/metrics.ts';
 import { openaiLineSchema } from '../shared/openai-lines.ts';
 import { parseRawLine } from '../shared/parse-line.ts';
+import { nothingToDo } from '../shared/process.ts';
 
 export interface BatchTicks {
-  readonly count: () => Promise<void>;
-  readonly sweep: () => Promise<void>;
-  readonly readFiles: (signal: AbortSignal) => Promise<void>;
+  readonly count: () => Promise<unknown>;
+  readonly sweep: () => Promise<unknown>;
+  readonly readFiles: (signal: AbortSignal) => Promise<unknown>;
   readonly tidy: () => Promise<void>;
   readonly measure: () => Promise<void>;
 }
@@ -50,17 +51,19 @@ export function createBatchTicks(options: {
   const { config, log, database } = options;
   return {
     count: async () => {
-      for (const name of await listCountable(database, batchesMax))
-        while ((await countSome(database, name)) === jobsMax);
+      const countable = await listCountable(database, batchesMax);
+      for (const name of countable) while ((await countSome(database, name)) === jobsMax);
+      return countable.length === 0 ? nothingToDo : undefined;
     },
     sweep: async () => {
-      for (const { sweep, ...name } of await listSweeps(database, batchesMax))
-        await sweepBatch(database, name, sweep);
+      const sweeps = await listSweeps(database, batchesMax);
+      for (const { sweep, ...name } of sweeps) await sweepBatch(database, name, sweep);
+      return sweeps.length === 0 ? nothingToDo : undefined;
     },
     readFiles: async (signal) => {
-      while (!signal.aborted) {
-        const batch = await claimFileBatch(database, v7(), readerIdleMs);
-        if (batch === undefined) return;
+      for (let read = 0; ; read++) {
+        const batch = signal.aborted ? undefined : await claimFileBatch(database, v7(), readerIdleMs);
+        if (batch === undefined) return read === 0 ? nothingToDo : undefined;
         await readFile(database, batch, signal).catch((error: unknown) => {
           if (!(error instanceof UploadError)) throw error;
           log.info({ err: error, batch: batch.id }, 'a batch was taken from its reader');

@@ -26,11 +26,12 @@ import type { Config } from '../shared/config.ts';
 import { dispatchLimits, priorities } from '../shared/job.ts';
 import type { Logger } from '../shared/log.ts';
 import { metrics } from '../shared/metrics.ts';
+import { nothingToDo } from '../shared/process.ts';
 import { type DispatchQueue, type PlannedDispatch, planDispatches } from '../shared/queues.ts';
 import { createWindow, type Window, type WindowUse } from '../shared/window.ts';
 
 export interface DispatcherTicks {
-  readonly topUp: () => Promise<void>;
+  readonly topUp: () => Promise<unknown>;
   readonly queueDue: () => Promise<void>;
   readonly expire: () => Promise<void>;
   readonly reconcile: () => Promise<void>;
@@ -62,16 +63,18 @@ export function createDispatcherTicks(options: {
   let limits: ReadonlyMap<string, number> = new Map();
 
   /** Hands over up to one dispatch of each tenant and class that has room, then looks again: round robin. */
-  const topUp = async (): Promise<void> => {
-    if (!queue.isReady()) return;
+  const topUp = async (): Promise<unknown> => {
+    if (!queue.isReady()) return undefined;
     const uses = await listWindow(database);
     const window = createWindow(config, { uses, workers, limits });
     let open = uses.filter(({ waiting }) => waiting);
+    if (open.length === 0) return nothingToDo;
     while (open.length > 0) {
       const moved = [];
       for (const use of open) if (await dispatchSome(use, window)) moved.push(use);
       open = moved;
     }
+    return undefined;
   };
 
   /** The ledger first, then Redis: a crash between the two leaves a dispatch that the reconciler misses in Redis. */
