@@ -82,7 +82,7 @@ export const configSchema = z.object({
   PROJECT_TICK_MS: int(10, 600_000).default(500),
   RECONCILE_MS: int(200, 600_000).default(5000),
   WINDOW_POOLS_PER_WORKER: int(1, 64).default(2),
-  PRIORITY_FLOOR_PERCENT: int(1, 33).default(12),
+  PRIORITY_FLOOR_PERCENT: int(1, 33).default(11),
   PRIORITY_AGE_MS: int(1000, 86_400_000).default(300_000),
 
   WEBHOOK_KEYS: z.string().default(''),
