@@ -14,6 +14,7 @@ import {
   webhookPatterns,
 } from '../shared/webhook.ts';
 import { queryInteger } from './query-number.ts';
+import { boundedText } from '../shared/text-schema.ts';
 
 const url = z
   .string()
@@ -32,11 +33,7 @@ const includeResult = z
   .boolean()
   .describe('Puts the result of a job into its message, if it has at most 128 kB');
 
-const description = z
-  .string()
-  .max(webhookLimits.descriptionCharactersMax)
-  .refine((value) => !value.includes('\0') && value.isWellFormed(), { error: 'Is no text' })
-  .nullable();
+const description = boundedText(0, webhookLimits.descriptionCharactersMax).nullable();
 
 /** `webhook` of a job. */
 export const jobWebhookSchema = z.strictObject({

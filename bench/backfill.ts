@@ -11,12 +11,15 @@ import { z } from 'zod';
 import { childEnv, packageRoot } from '../shared/config.ts';
 import { buildRequest, createHttpClient, type HttpClient } from './http-client.ts';
 import type { BenchOptions } from './options.ts';
+import { sendInLoops } from './queue-load.ts';
 import { median, printTable, round, startReport, writeReport } from './report.ts';
 import { startSystem, type System } from './system.ts';
 import { generateTexts } from './texts.ts';
 
-/** Jobs of one text each, of normal priority. */
-const ratePerSecond = 50;
+/** Live jobs, of one text each and normal priority, come at this share of the rate at which the system does such. */
+const liveShare = 0.1;
+const capacitySeconds = 6;
+const capacityClients = 64;
 const waitSeconds = 10;
 const warmUpSeconds = 3;
 /** More than a run can do. */
@@ -40,7 +43,7 @@ interface Pair {
 
 /** @returns whether live requests are served about as fast beside a backfill as without one. */
 export async function measureBackfill(options: BenchOptions): Promise<boolean> {
-  const { rounds = 5, seconds = 6, seed } = options;
+  const { rounds = 5, seconds = 10, seed } = options;
   const started = startReport();
   const folder = mkdtempSync(join(tmpdir(), 'soma-bench-'));
   const input = join(folder, 'rows.jsonl');
@@ -48,22 +51,25 @@ export async function measureBackfill(options: BenchOptions): Promise<boolean> {
   writeFileSync(input, `${lines.join('\n')}\n`);
   const system = await startSystem();
   const client = createHttpClient(system.url, { connectionsMax: 500, timeoutMs: (waitSeconds + 5) * 1000 });
-  const requests = generateTexts(ratePerSecond * (seconds + warmUpSeconds), seed).map((text) =>
+  const requests = generateTexts(5000, seed).map((text) =>
     buildRequest('POST', '/v1/jobs', {
       body: { kind: 'emotion', input: { text } },
       headers: { Prefer: `wait=${waitSeconds}` },
     }),
   );
-  await runAtRate(client, requests, warmUpSeconds);
+  const request = (index: number): Buffer => requests[index % requests.length] ?? Buffer.of();
+  const done = await sendInLoops(client, capacityClients, capacitySeconds, request);
+  const ratePerSecond = Math.max(1, Math.round((liveShare * done) / capacitySeconds));
+  const run = () => runAtRate(client, request, { ratePerSecond, seconds });
+  await runAtRate(client, request, { ratePerSecond, seconds: warmUpSeconds });
   const pairs: Pair[] = [];
   for (let number = 0; number < rounds; number++) {
     const output = join(folder, `results-${number}.jsonl`);
-    const measureBeside = () =>
-      besideBackfill(system, { input, output }, () => runAtRate(client, requests, seconds));
+    const measureBeside = () => besideBackfill(system, { input, output }, run);
     // Every second pair the other way round, so that a drift of the machine favours neither.
-    const first = number % 2 === 0 ? await runAtRate(client, requests, seconds) : undefined;
+    const first = number % 2 === 0 ? await run() : undefined;
     const { half: beside, rowsPerSecond } = await measureBeside();
-    const alone = first ?? (await runAtRate(client, requests, seconds));
+    const alone = first ?? (await run());
     pairs.push({
       alone,
       beside,
@@ -74,14 +80,15 @@ export async function measureBackfill(options: BenchOptions): Promise<boolean> {
   client.close();
   await system.stop();
   rmSync(folder, { recursive: true, force: true });
-  return report(started, options, { rounds, seconds, pairs });
+  return report(started, options, { rounds, seconds, ratePerSecond, pairs });
 }
 
 function report(
   started: ReturnType<typeof startReport>,
   { seed }: BenchOptions,
-  { rounds, seconds, pairs }: { rounds: number; seconds: number; pairs: readonly Pair[] },
+  measured: { rounds: number; seconds: number; ratePerSecond: number; pairs: readonly Pair[] },
 ): boolean {
+  const { pairs, ...settings } = measured;
   printTable(
     ['pair', 'alone p95 ms', 'beside p95 ms', 'ratio', 'backfill rows/s'],
     pairs.map(({ alone, beside, ratio, backfillRowsPerSecond }, index) => [
@@ -98,7 +105,7 @@ function report(
     part: 'backfill',
     seed,
     kind: 'emotion',
-    settings: { rounds, seconds, ratePerSecond, waitSeconds, chunkRows, backfillRows },
+    settings: { ...settings, liveShare, waitSeconds, chunkRows, backfillRows },
     rounds: pairs,
     summary: { medianRatio: median(pairs.map(({ ratio }) => ratio)), backfillRowsPerSecond: rate },
     figures: [
@@ -185,11 +192,15 @@ async function untilTrue(what: string, ask: () => Promise<boolean>): Promise<voi
 }
 
 /** An open loop: requests leave on time however slow the answers are, and count from when they were due. */
-async function runAtRate(client: HttpClient, requests: readonly Buffer[], seconds: number): Promise<Half> {
+async function runAtRate(
+  client: HttpClient,
+  request: (index: number) => Buffer,
+  { ratePerSecond, seconds }: { readonly ratePerSecond: number; readonly seconds: number },
+): Promise<Half> {
   const microseconds = build({ lowestDiscernibleValue: 1, highestTrackableValue: 60_000_000 });
   let errors = 0;
   const sendDue = async (index: number, dueMs: number): Promise<void> => {
-    const answer = await client.send(requests[index % requests.length] ?? Buffer.of()).catch(() => undefined);
+    const answer = await client.send(request(index)).catch(() => undefined);
     if (answer?.status !== 200) errors += 1;
     microseconds.recordValue(Math.max(1, Math.round((performance.now() - dueMs) * 1000)));
   };
