@@ -40,6 +40,9 @@ const samplesMin = 30;
 /** A sample counts half after so many newer ones of its span: a new shape of load is soon told from the old one. */
 const halfLifeSamples = 60;
 
+/** What p90 is learned from: a little more than nine of ten, since errors are known late and a load that grows outruns them. */
+const p90Share = 0.92;
+
 /** What is assumed before anything has ended. */
 const prior: Quantiles = { p50: 1, p90: 2 };
 
@@ -91,7 +94,7 @@ export function createErrorModel(): ErrorModel {
       .map((ratio) => ({ ratio, weight: 1 }));
     const samples = [...samplesNear(spans, spans.indexOf(span)), ...overdue];
     if (samples.length >= samplesMin)
-      span.quantiles = { p50: weightedQuantile(samples, 0.5), p90: weightedQuantile(samples, 0.9) };
+      span.quantiles = { p50: weightedQuantile(samples, 0.5), p90: weightedQuantile(samples, p90Share) };
   };
 
   return {
