@@ -4,11 +4,21 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatValue, renderReport } from './html-report.ts';
+import { isPartName } from './part-names.ts';
 import { readResults, resultsFolder, type StoredResult } from './results-files.ts';
 
+/** Of results that are no parts of `npm run bench`. */
 const commands: Readonly<Record<string, string>> = {
+  'backfill-faults': 'npm run faults:backfill',
+  contract: 'npm run contract',
+  erasure: 'npm run faults:erasure',
+  events: 'npm run faults -- events',
   faults: 'npm run faults',
+  'faults-hosts': 'npm run faults:hosts',
+  'faults-webhooks': 'npm run faults:webhooks',
+  'first-result': 'npm run bench:first-result',
   graph: 'npm run bench:graph',
+  idempotency: 'npm run faults -- idempotency',
   peers: 'npm run bench:peers',
   quality: 'npm run bench:quality',
 };
@@ -17,6 +27,14 @@ export function writeIndex(): void {
   const results = readResults();
   writeFileSync(join(resultsFolder, 'README.md'), renderTable(results));
   writeFileSync(join(resultsFolder, 'report.html'), renderReport(results));
+}
+
+/** @throws Error if nothing makes such results */
+function commandOf(part: string): string {
+  if (isPartName(part)) return `npm run bench -- ${part}`;
+  const command = commands[part];
+  if (command === undefined) throw new Error(`nothing makes bench/results/${part}.json`);
+  return command;
 }
 
 /** The figures as a Markdown table. */
@@ -32,7 +50,7 @@ export function renderTable(results: readonly StoredResult[]): string {
           `load ${load.toFixed(1)}`,
           ...(machine.int8 === undefined ? [] : [machine.int8]),
         ].join(', ');
-        const command = commands[part] ?? `npm run bench -- ${part}`;
+        const command = commandOf(part);
         return `| ${[name, formatValue(value), must, wish, `\`${command}\``, source].join(' | ')} |`;
       }),
   );

@@ -19,6 +19,7 @@ const system = await createLiveSystem({
   POOL_ITEMS_MAX: '100',
   SHARED_POOL_ITEMS_MAX: '50',
   WINDOW_POOLS_PER_WORKER: '2',
+  PRIORITY_FLOOR_PERCENT: '12',
 });
 const config = readConfig({ REDIS_URL: readConfig().REDIS_URL, ...system.env });
 const windowItems = 200;
