@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { WebhookRequest } from '../db/submissions.ts';
 import { batchIdPattern } from '../shared/batch.ts';
 import { jobIdPattern } from '../shared/job.ts';
+import { boundedText } from '../shared/text-schema.ts';
 import {
   batchPatterns,
   deliveryIds,
@@ -14,7 +15,6 @@ import {
   webhookPatterns,
 } from '../shared/webhook.ts';
 import { queryInteger } from './query-number.ts';
-import { boundedText } from '../shared/text-schema.ts';
 
 const url = z
   .string()

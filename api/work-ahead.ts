@@ -29,22 +29,26 @@ export function workAhead(
   floor: number,
   coming?: Coming,
 ): number {
-  let work = workUntil(load, place, floor, () => undefined, 0);
+  let work = workUntil(load, place, floor, nothingComes, 0);
   if (coming === undefined || coming.rates.size === 0) return work;
   for (let round = 0; round < rounds; round++)
-    work = workUntil(load, place, floor, (tenantId) => coming.rates.get(tenantId), work / coming.itemsPerMs);
+    work = workUntil(load, place, floor, coming.rates, work / coming.itemsPerMs);
   return work;
 }
 
+const nothingComes: Rates = new Map();
+
+/** With what comes in so many milliseconds. */
 function workUntil(
   load: Load,
   place: { readonly tenantId: string; readonly class: number; readonly items: number },
   floor: number,
-  ratesOf: (tenantId: string) => readonly number[] | undefined,
+  rates: Rates,
   ms: number,
 ): number {
-  const rates = ratesOf(place.tenantId);
-  const own = (load.get(place.tenantId) ?? []).map((items, c) => items + ms * (rates?.[c] ?? 0));
+  const inTime = (tenantId: string, items: readonly number[]): number[] =>
+    items.map((some, c) => some + ms * (rates.get(tenantId)?.[c] ?? 0));
+  const own = inTime(place.tenantId, load.get(place.tenantId) ?? []);
   const waiting = own.map((items, c) => (c === place.class ? Math.max(1, items) : items));
   const shares = sharesOf(waiting, floor);
   const rate = shares[place.class] ?? 1;
@@ -52,13 +56,11 @@ function workUntil(
   for (const [c, items] of own.entries())
     if (c !== place.class) tenant += Math.min(items, (place.items * (shares[c] ?? 0)) / rate);
   let all = tenant;
-  for (const [tenantId, items] of load) {
-    if (tenantId === place.tenantId) continue;
-    const theirs = ratesOf(tenantId);
-    all += Math.min(
-      items.reduce((sum, some, c) => sum + some + ms * (theirs?.[c] ?? 0), 0),
-      tenant,
-    );
-  }
+  for (const [tenantId, items] of load)
+    if (tenantId !== place.tenantId)
+      all += Math.min(
+        inTime(tenantId, items).reduce((sum, some) => sum + some, 0),
+        tenant,
+      );
   return all;
 }

@@ -46,10 +46,12 @@ export interface Ticker {
   readonly close: () => Promise<void>;
 }
 
-/** What a tick returns that found nothing to do: while they do, the pauses grow to `idleTimes` the interval. */
+/** What a tick may return that found nothing to do. */
 export const nothingToDo = 'nothing to do';
+export type TickEnd = typeof nothingToDo | undefined;
 
-const idleTimes = 4;
+/** While ticks find nothing to do, the pause between them grows, an interval at a time, to so many intervals. */
+const idleIntervals = 4;
 
 export function startTicker(
   name: string,
@@ -61,18 +63,18 @@ export function startTicker(
   let nap = new AbortController();
   let lastSuccess = performance.now();
   const loop = async (): Promise<void> => {
-    let times = 1;
+    let intervals = 1;
     while (!stop.signal.aborted) {
       try {
         const found = await tick(stop.signal);
-        times = found === nothingToDo ? Math.min(idleTimes, times + 1) : 1;
+        intervals = found === nothingToDo ? Math.min(idleIntervals, intervals + 1) : 1;
         lastSuccess = performance.now();
       } catch (error) {
         metrics.tickFailures.inc({ tick: name });
         log.warn({ err: error, tick: name }, 'tick failed');
       }
       nap = new AbortController();
-      await delay(times * intervalMs, undefined, {
+      await delay(intervals * intervalMs, undefined, {
         signal: AbortSignal.any([stop.signal, nap.signal]),
       }).catch(() => undefined);
     }

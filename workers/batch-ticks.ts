@@ -24,12 +24,12 @@ import type { Logger } from '../shared/log.ts';
 import { metrics } from '../shared/metrics.ts';
 import { openaiLineSchema } from '../shared/openai-lines.ts';
 import { parseRawLine } from '../shared/parse-line.ts';
-import { nothingToDo } from '../shared/process.ts';
+import { nothingToDo, type TickEnd } from '../shared/process.ts';
 
 export interface BatchTicks {
-  readonly count: () => Promise<unknown>;
-  readonly sweep: () => Promise<unknown>;
-  readonly readFiles: (signal: AbortSignal) => Promise<unknown>;
+  readonly count: () => Promise<TickEnd>;
+  readonly sweep: () => Promise<TickEnd>;
+  readonly readFiles: (signal: AbortSignal) => Promise<TickEnd>;
   readonly tidy: () => Promise<void>;
   readonly measure: () => Promise<void>;
 }

@@ -26,12 +26,12 @@ import type { Config } from '../shared/config.ts';
 import { dispatchLimits, priorities } from '../shared/job.ts';
 import type { Logger } from '../shared/log.ts';
 import { metrics } from '../shared/metrics.ts';
-import { nothingToDo } from '../shared/process.ts';
+import { nothingToDo, type TickEnd } from '../shared/process.ts';
 import { type DispatchQueue, type PlannedDispatch, planDispatches } from '../shared/queues.ts';
 import { createWindow, type Window, type WindowUse } from '../shared/window.ts';
 
 export interface DispatcherTicks {
-  readonly topUp: () => Promise<unknown>;
+  readonly topUp: () => Promise<TickEnd>;
   readonly queueDue: () => Promise<void>;
   readonly expire: () => Promise<void>;
   readonly reconcile: () => Promise<void>;
@@ -63,7 +63,7 @@ export function createDispatcherTicks(options: {
   let limits: ReadonlyMap<string, number> = new Map();
 
   /** Hands over up to one dispatch of each tenant and class that has room, then looks again: round robin. */
-  const topUp = async (): Promise<unknown> => {
+  const topUp = async (): Promise<TickEnd> => {
     if (!queue.isReady()) return undefined;
     const uses = await listWindow(database);
     const window = createWindow(config, { uses, workers, limits });
