@@ -42,12 +42,13 @@ function describeMachine({ machine }: StoredResult): string {
 }
 
 function renderPart(result: StoredResult, charts: ChartSpec[]): string {
-  const { part, model, commit, dirty, started_at: startedAt, load_before: load, settings } = result;
+  const { part, model, machine, commit, dirty, started_at: startedAt, load_before: load, settings } = result;
   const cache = settings?.['cache'];
   const facts = [
     startedAt.slice(0, 16).replace('T', ' '),
     `commit ${commit.slice(0, 7)}${dirty ? ' and changes' : ''}`,
     `load before ${load.toFixed(1)}`,
+    ...(machine.int8 === undefined ? [] : [machine.int8]),
     ...(model === undefined ? [] : [`model ${model.kind}@${model.version}, ${model.digest.slice(0, 12)}`]),
     ...(result.seed === undefined ? [] : [`seed ${result.seed}`]),
     ...(typeof cache === 'string' ? [`cache: ${cache}`] : []),
