@@ -34,8 +34,14 @@ const spansMs = [150, 400, 1200, 4000, 15_000, 60_000, Infinity] as const;
 const samplesMax = 300;
 const watchedMax = 100;
 
-/** With fewer samples, those of the spans beside count too, and then those of the other classes. */
+/** With fewer samples, those of the spans beside count too, then older ones, and then those of the other classes. */
 const samplesMin = 30;
+
+/**
+ * Older samples count only where there are not enough newer ones, in whichever span. What is refused by a forecast leaves
+ * no sample: without this, a burst of long waits would keep a span closed that nothing is let into any more.
+ */
+const freshMs = 5000;
 
 /** A sample counts half after so many newer ones of its span: a new shape of load is soon told from the old one. */
 const halfLifeSamples = 60;
@@ -47,11 +53,17 @@ const p90Share = 0.92;
 const prior: Quantiles = { p50: 1, p90: 2 };
 
 interface Span {
-  readonly samples: number[];
+  readonly samples: Sample[];
   readonly open: Map<string, Watched>;
   quantiles: Quantiles;
   /** Settled at that time, but not reckoned yet: it is when somebody asks. */
   dueMs: number | undefined;
+}
+
+/** Actual / predicted time of a job that ended then. */
+interface Sample {
+  readonly ratio: number;
+  readonly endedMs: number;
 }
 
 interface Weighted {
@@ -75,14 +87,14 @@ export function createErrorModel(): ErrorModel {
   const spanOf = (jobClass: number, predictedMs: number): Span | undefined =>
     classes[jobClass]?.[spansMs.findIndex((endMs) => predictedMs < endMs)];
 
-  /** The samples of a span with their weights, or with those beside it, the nearest first, until there are enough. */
-  const samplesNear = (spans: readonly Span[], index: number): Weighted[] => {
-    let found: Weighted[] = [];
-    for (let reach = 0; reach < spans.length && found.length < samplesMin; reach++) {
+  /** The samples of a span with their weights, or with those beside it, the nearest first, if that makes enough. */
+  const samplesNear = (spans: readonly Span[], index: number, sinceMs: number): Weighted[] | undefined => {
+    for (let reach = 0; reach < spans.length; reach++) {
       const near = spans.filter((_, other) => Math.abs(other - index) <= reach);
-      found = near.flatMap(({ samples }) => weigh(samples));
+      const found = near.flatMap(({ samples }) => weigh(samples, sinceMs));
+      if (found.length >= samplesMin) return found;
     }
-    return found.length < samplesMin ? all.flatMap(({ samples }) => weigh(samples)) : found;
+    return undefined;
   };
 
   const reckon = (jobClass: number, span: Span, nowMs: number): void => {
@@ -92,7 +104,12 @@ export function createErrorModel(): ErrorModel {
       .map(({ atMs, predictedMs }) => (nowMs - atMs) / predictedMs)
       .filter((ratio) => ratio > span.quantiles.p90)
       .map((ratio) => ({ ratio, weight: 1 }));
-    const samples = [...samplesNear(spans, spans.indexOf(span)), ...overdue];
+    const index = spans.indexOf(span);
+    const ended =
+      samplesNear(spans, index, nowMs - freshMs) ??
+      samplesNear(spans, index, -Infinity) ??
+      all.flatMap(({ samples }) => weigh(samples, -Infinity));
+    const samples = [...ended, ...overdue];
     if (samples.length >= samplesMin)
       span.quantiles = { p50: weightedQuantile(samples, 0.5), p90: weightedQuantile(samples, p90Share) };
   };
@@ -114,7 +131,7 @@ export function createErrorModel(): ErrorModel {
         if (forecast === undefined) continue;
         open.delete(id);
         if (!finished) continue;
-        samples.push(Math.max(0, endedMs - forecast.atMs) / forecast.predictedMs);
+        samples.push({ ratio: Math.max(0, endedMs - forecast.atMs) / forecast.predictedMs, endedMs });
         if (samples.length > samplesMax) samples.shift();
       }
     },
@@ -124,12 +141,14 @@ export function createErrorModel(): ErrorModel {
   };
 }
 
-/** The newest, which is the last, weighs 1. */
-function weigh(samples: readonly number[]): Weighted[] {
-  return samples.map((ratio, index) => ({
-    ratio,
-    weight: 0.5 ** ((samples.length - 1 - index) / halfLifeSamples),
-  }));
+/** Those that ended since then; the newest, which is the last, weighs 1. */
+function weigh(samples: readonly Sample[], sinceMs: number): Weighted[] {
+  return samples
+    .filter(({ endedMs }) => endedMs >= sinceMs)
+    .map(({ ratio }, index, { length }) => ({
+      ratio,
+      weight: 0.5 ** ((length - 1 - index) / halfLifeSamples),
+    }));
 }
 
 /** The ratio below which, and with which, a share of the weight lies. */

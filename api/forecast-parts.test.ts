@@ -97,6 +97,26 @@ test('learns how far forecasts were off, for near and far ones apart', () => {
   assert.equal(errors.quantiles(1, 5000), { p50: 2, p90: 2 });
 });
 
+test('forgets a span of long waits that nothing is let into any more', () => {
+  const errors = createErrorModel();
+  const end = (predictedMs: number, ratio: number, endedMs: number): void => {
+    for (let index = 0; index < 40; index++) {
+      const id = `${predictedMs} ${index}`;
+      const atMs = endedMs - ratio * predictedMs;
+      errors.watch({ tenantId: 'a', class: 1, id, atMs, predictedMs });
+      errors.ended(id, endedMs, true);
+    }
+    errors.settle(endedMs);
+  };
+  end(1000, 8, 10_000);
+  end(200, 1, 12_000);
+  assert.is(errors.quantiles(1, 1000).p90, 8);
+  end(200, 1, 16_000);
+  assert.is(errors.quantiles(1, 1000).p90, 1, 'what ended just now, if of a span beside, says more');
+  errors.settle(60_000);
+  assert.is(errors.quantiles(1, 1000).p90, 8, 'nothing ended lately');
+});
+
 test('keeps classes apart once it knows enough of each', () => {
   const errors = createErrorModel();
   const end = (jobClass: number, ratio: number, count: number): void => {

@@ -35,7 +35,10 @@ export interface Forecast {
   readonly waitMs: (job: Pick<NewJob, 'tenantId' | 'class' | 'texts'>) => number | undefined;
   /** Tells that a job was recorded, so that those behind it know before the next measurement. */
   readonly recorded: (job: NewJob) => void;
-  /** Milliseconds until the first of the tenant's line has waited less than `ageMs`, if the workers go on as they do. */
+  /**
+   * Milliseconds until the first of the tenant's line has waited less than `ageMs`, in nine of ten cases; undefined if
+   * nothing can be said.
+   */
   readonly untilYoungMs: (tenantId: string, jobClass: number, ageMs: number) => number | undefined;
   readonly close: () => Promise<void>;
 }
@@ -245,7 +248,7 @@ export function createForecast(options: {
       const reachMs = (items: number): number => predictMs(workTo(line, inWindow + items, 1)) ?? Infinity;
       const young = line.index.find((queuedMs, ahead) => nowMs + reachMs(ahead.items) - queuedMs < ageMs);
       const untilMs = reachMs((young ?? line.index.total()).items);
-      return Number.isFinite(untilMs) ? untilMs * errors.quantiles(jobClass, untilMs).p50 : undefined;
+      return Number.isFinite(untilMs) ? untilMs * errors.quantiles(jobClass, untilMs).p90 : undefined;
     },
     close: async () => {
       await Promise.all(tickers.map((ticker) => ticker.close()));

@@ -4,26 +4,22 @@ import { z } from 'zod';
 import type { Tx } from './client.ts';
 import { waitingPairsSql } from './dispatch.ts';
 
-/** The ends of a line: when its first and its last job were queued. */
 export interface Line {
   readonly class: number;
   /** Whose jobs wait in the ledger; null for what all tenants have in the window, where they stand in one line. */
   readonly tenantId: string | null;
   readonly firstQueuedAt: Date;
-  readonly lastQueuedAt: Date;
 }
 
-// A few rows at each end: a scheduled job has an old id and a young queued_at, and must not hide those behind it.
+// A few rows: a scheduled job has an old id and a young queued_at, and must not hide those behind it.
 const measureLinesSql = `
 WITH RECURSIVE ${waitingPairsSql}
-SELECT p.class, p.tenant_id AS "tenantId", first.at AS "firstQueuedAt", last.at AS "lastQueuedAt" FROM pairs p,
+SELECT p.class, p.tenant_id AS "tenantId", first.at AS "firstQueuedAt" FROM pairs p,
   LATERAL (SELECT min(queued_at) AS at FROM (SELECT queued_at FROM jobs WHERE class = p.class AND tenant_id = p.tenant_id
-    AND status = 'queued' AND dispatch_id IS NULL ORDER BY id LIMIT 8) AS ahead) AS first,
-  LATERAL (SELECT max(queued_at) AS at FROM (SELECT queued_at FROM jobs WHERE class = p.class AND tenant_id = p.tenant_id
-    AND status = 'queued' AND dispatch_id IS NULL ORDER BY id DESC LIMIT 8) AS behind) AS last
+    AND status = 'queued' AND dispatch_id IS NULL ORDER BY id LIMIT 8) AS ahead) AS first
 WHERE first.at IS NOT NULL
 UNION ALL
-SELECT class, NULL, min(queued_at), max(queued_at) FROM jobs
+SELECT class, NULL, min(queued_at) FROM jobs
 WHERE dispatch_id IS NOT NULL AND status IN ('queued', 'processing', 'canceling') AND status = 'queued' GROUP BY class`;
 
 /** The lines that are not empty. */
@@ -35,7 +31,6 @@ export async function measureLines(tx: Tx): Promise<Line[]> {
         class: z.number(),
         tenantId: z.string().nullable(),
         firstQueuedAt: z.date(),
-        lastQueuedAt: z.date(),
       }),
     )
     .parse(rows);
