@@ -55,6 +55,9 @@ const paceAgeMsMax = 2000;
 /** A statement that stores results, with the way to it. */
 const storeMs = 50;
 
+/** So long before the model is idle the next pool is claimed, in milliseconds: several times what a claim takes. */
+const claimAheadMs = 200;
+
 /** A run while a job of a better class may come at any moment: about twice what a single text takes, in milliseconds. */
 const shortRunMs = 8;
 
@@ -93,7 +96,7 @@ export function createAnalysisEngine(options: {
   });
   let entriesInHand = 0;
   const dispatchesInHand = priorities.map(() => 0);
-  const inHand = createPoolsInHand();
+  const inHand = createPoolsInHand(() => claimAheadMs / (pace.itemMs() ?? 0));
   let draining = false;
   let lastClaimMs = performance.now();
   let timer: NodeJS.Timeout | undefined;
@@ -115,8 +118,8 @@ export function createAnalysisEngine(options: {
     const dueAtMs = batcher.dueAtMs(state());
     if (dueAtMs !== undefined) timer = setTimeout(pump, Math.max(1, dueAtMs - performance.now()));
     for (const [jobClass, dispatches] of dispatchesInHand.entries()) {
-      const full = batcher.items(jobClass) >= config.POOL_ITEMS_MAX * (batcher.shared() ? 2 : 1);
-      options.onRoom(jobClass, full ? dispatches : dispatches + 64);
+      const isFull = batcher.pools(jobClass) >= (batcher.shared() ? 2 : 1);
+      options.onRoom(jobClass, isFull ? dispatches : dispatches + 64);
     }
   };
 
