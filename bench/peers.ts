@@ -1,5 +1,6 @@
 // `npm run bench:peers`: Soma beside the ways in which people serve such a model from Python, round by round in turn on
-// the same cores, each with the same ONNX file, vocabulary and texts. Soma and Celery are done when the last result is
+// the same cores, each with the same ONNX file, vocabulary and texts; the others are stopped meanwhile, since some of them
+// use a good part of a core while they have nothing to do. Soma and Celery are done when the last result is
 // stored in Postgres, the others, which store nothing, when the last answer is there.
 
 import { execFileSync } from 'node:child_process';
@@ -12,7 +13,7 @@ import { createRegistry } from '../models/registry.ts';
 import { openArtifact } from '../models/repository.ts';
 import { loadTokenizer } from '../models/tokenizer.ts';
 import { packageRoot, readConfig } from '../shared/config.ts';
-import { readTreeSeconds } from './cpu-time.ts';
+import { listTree, readTreeSeconds } from './cpu-time.ts';
 import { buildRequest, createHttpClient, type HttpClient, sendAll } from './http-client.ts';
 import { readOptions } from './options.ts';
 import { type PeerName, type PeerServer, startPeer } from './peer-servers.ts';
@@ -28,6 +29,8 @@ const inFlight = { 1: 64, 16: 16 } as const;
 /** Enough for every size and round that the ratios are of seconds, not of starts. */
 const textsOfRound = 1600;
 const roundMsMax = 120_000;
+/** After a pause; of Soma, heartbeats are heard again by then, and the window is sized by the workers that are there. */
+const settleMs = { soma: 5000, peer: 1000 } as const;
 
 interface PeerRound {
   readonly name: 'soma' | PeerName;
@@ -61,18 +64,25 @@ async function main(): Promise<boolean> {
   const peers: PeerServer[] = [];
   for (const name of peerNames) peers.push(await startPeer(name, bin));
   const contestants = [ourselves(system), ...peers.map(contestantOf)];
+  for (const { pids } of contestants) signalTrees(pids, 'SIGSTOP');
   const rounds: PeerRound[] = [];
   for (let number = 0; number <= count; number++) {
     for (const size of sizes) {
       for (const contestant of contestants) {
         // The first round only warms, with fewer texts.
         const own = number === 0 ? texts.slice(0, 320) : texts;
+        signalTrees(contestant.pids, 'SIGCONT');
+        await delay(contestant.name === 'soma' ? settleMs.soma : settleMs.peer);
         const found = await runRound(contestant, own, size);
+        signalTrees(contestant.pids, 'SIGSTOP');
         if (number > 0) rounds.push(found);
       }
     }
   }
-  for (const { client } of contestants) client.close();
+  for (const { client, pids } of contestants) {
+    client.close();
+    signalTrees(pids, 'SIGCONT');
+  }
   await Promise.all([system.stop(), ...peers.map((peer) => peer.stop())]);
   const summary = sizes.map((size) => summarize(rounds, size));
   printSummary(summary);
@@ -109,7 +119,8 @@ interface Contestant {
   readonly expects: number;
   /** Resolves when all texts that were ever sent are done. */
   readonly finish: (sent: number) => Promise<void>;
-  readonly cpuSeconds: () => number;
+  /** Its processes, whose trees are its own. */
+  readonly pids: readonly number[];
 }
 
 const connectionLimits = { connectionsMax: 64, timeoutMs: 60_000 };
@@ -125,7 +136,7 @@ function ourselves(system: System): Contestant {
       const left = await drain(system);
       if (left > 0) throw new Error(`${left} jobs did not end`);
     },
-    cpuSeconds: () => [api, dispatcher, ...analysis].reduce((sum, pid) => sum + readTreeSeconds(pid), 0),
+    pids: [api, dispatcher, ...analysis],
   };
 }
 
@@ -142,8 +153,16 @@ function contestantOf({ name, url, pids, durable }: PeerServer): Contestant {
       stored += sent;
       await untilStored(client, stored);
     },
-    cpuSeconds: () => pids.reduce((sum, pid) => sum + readTreeSeconds(pid), 0),
+    pids,
   };
+}
+
+function readTreesSeconds({ pids }: Contestant): number {
+  return pids.reduce((sum, pid) => sum + readTreeSeconds(pid), 0);
+}
+
+function signalTrees(pids: readonly number[], signal: 'SIGSTOP' | 'SIGCONT'): void {
+  for (const pid of pids.flatMap(listTree)) process.kill(pid, signal);
 }
 
 const storedSchema = z.object({ stored: z.number() });
@@ -164,7 +183,7 @@ async function runRound(contestant: Contestant, texts: readonly string[], size: 
   const requests = Array.from({ length: Math.ceil(texts.length / size) }, (_, index) =>
     contestant.request(texts.slice(index * size, (index + 1) * size)),
   );
-  const cpuBefore = contestant.cpuSeconds();
+  const cpuBefore = readTreesSeconds(contestant);
   const startMs = performance.now();
   const answers = await sendAll(client, requests, inFlight[size]);
   await contestant.finish(texts.length);
@@ -175,7 +194,7 @@ async function runRound(contestant: Contestant, texts: readonly string[], size: 
     name,
     textsPerRequest: size,
     textsPerSecond: round(texts.length / seconds, 1),
-    cpuMicrosecondsPerText: round(((contestant.cpuSeconds() - cpuBefore) * 1e6) / texts.length, 0),
+    cpuMicrosecondsPerText: round(((readTreesSeconds(contestant) - cpuBefore) * 1e6) / texts.length, 0),
   };
 }
 

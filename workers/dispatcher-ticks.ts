@@ -70,9 +70,8 @@ export function createDispatcherTicks(options: {
     if (!queue.isReady()) return undefined;
     const uses = await listWindow(database);
     const window = createWindow(config, { uses, workers, limits });
-    const waiting = uses.filter((use) => use.waiting);
-    if (waiting.length === 0) return nothingToDo;
-    let open = waiting.filter((use) => window.isLow(use.tenantId, use.class));
+    let open = uses.filter((use) => use.waiting && window.isLow(use.tenantId, use.class));
+    if (open.length === 0) return nothingToDo;
     while (open.length > 0) {
       const moved = [];
       for (const use of open) if (await dispatchSome(use, window)) moved.push(use);
