@@ -64,6 +64,8 @@ async function main(): Promise<boolean> {
   const peers: PeerServer[] = [];
   for (const name of peerNames) peers.push(await startPeer(name, bin));
   const contestants = [ourselves(system), ...peers.map(contestantOf)];
+  // What is stopped would not notice that it is left alone.
+  process.once('exit', () => contestants.forEach(({ pids }) => signalTrees(pids, 'SIGCONT')));
   for (const { pids } of contestants) signalTrees(pids, 'SIGSTOP');
   const rounds: PeerRound[] = [];
   for (let number = 0; number <= count; number++) {

@@ -119,7 +119,7 @@ export function createAnalysisEngine(options: {
     if (dueAtMs !== undefined) timer = setTimeout(pump, Math.max(1, dueAtMs - performance.now()));
     // One more at a time: BullMQ takes as many as it may before it tells of the first, and what is here nobody else can run.
     for (const [jobClass, dispatches] of dispatchesInHand.entries()) {
-      const isFull = batcher.pools(jobClass) >= (batcher.shared() ? 2 : 1);
+      const isFull = batcher.items(jobClass) >= config.POOL_ITEMS_MAX * (batcher.shared() ? 2 : 1);
       options.onRoom(jobClass, isFull ? dispatches : dispatches + 1);
     }
   };

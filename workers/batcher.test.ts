@@ -36,22 +36,14 @@ test('keeps a pool back while the model is busy and the pool is not full', () =>
   const batcher = createBatcher<Job>(limits);
   batcher.add('k', one(1), 0);
   assert.is(batcher.take(busy(1000)), undefined);
-  assert.is(batcher.pools(1), 0.1);
+  assert.is(batcher.items(), 1);
 });
 
 test('sends a full pool to a busy model', () => {
   const batcher = createBatcher<Job>(limits);
   for (let id = 0; id < 12; id++) batcher.add('k', one(id), 0);
   const pool = batcher.take(busy(0));
-  assert.equal([pool?.reason, pool?.entries.length, batcher.pools(1)], ['full', 10, 0.2]);
-});
-
-test('counts what waits in pools of the size that a key has now', () => {
-  const tune = (key: string) => ({ tokensMax: key === 'slow' ? 3 : 100, waitMs: 5 });
-  const batcher = createBatcher<Job>({ ...limits, tune });
-  for (let id = 0; id < 6; id++) batcher.add('slow', one(id), 0);
-  for (let id = 0; id < 5; id++) batcher.add('quick', one(id), 0);
-  assert.equal([0, 1].map(batcher.pools), [0, 2.5]);
+  assert.equal([pool?.reason, pool?.entries.length, batcher.items()], ['full', 10, 2]);
 });
 
 test('cuts a pool at the token budget', () => {
@@ -163,8 +155,8 @@ test('keeps the floor of a low class under a flood of a high one, and no more', 
   let id = 0;
   const served = [0, 0, 0];
   for (let round = 0; round < 100; round++) {
-    while (batcher.pools(0) < 1) batcher.add('k', ofClass(0, id++), round);
-    while (batcher.pools(2) < 1) batcher.add('k', ofClass(2, id++, 3), round);
+    while (batcher.items(0) < 10) batcher.add('k', ofClass(0, id++), round);
+    while (batcher.items(2) < 10) batcher.add('k', ofClass(2, id++, 3), round);
     for (const { class: jobClass, items } of batcher.take(busy(round))?.entries ?? [])
       served[jobClass] = (served[jobClass] ?? 0) + items;
   }
@@ -307,7 +299,7 @@ test('gives each job exactly once, within the limits, whatever comes', () => {
         if (step.take === 'idle') keep(batcher.take(idle(nowMs, nowMs - 3)), false);
       }
       while (keep(batcher.take(drain(nowMs)), true));
-      assert.equal([0, 1, 2].map(batcher.pools), [0, 0, 0]);
+      assert.is(batcher.items(), 0);
       assert.is(batcher.dueAtMs(idle(0)), undefined);
       for (const [line, ids] of given)
         assert.equal(

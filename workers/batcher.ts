@@ -59,8 +59,8 @@ export interface Batcher<Entry extends PoolEntry> {
   readonly take: (state: TakeState) => TakenPool<Entry> | undefined;
   /** When `take` could give a pool to an idle model without a further `add`, in the clock of `add`. */
   readonly dueAtMs: (state: TakeState) => number | undefined;
-  /** How many large pools, each as its key's limits are now, what waits here of a class would make. */
-  readonly pools: (jobClass: number) => number;
+  /** Items that wait here; of one class, or of all. */
+  readonly items: (jobClass?: number) => number;
   /** Whether something waits here that is as urgent. */
   readonly holds: (urgency: number, inHand: Pick<PoolsInHand, 'urgencyOf'>) => boolean;
   /** Whether several tenants wait here. */
@@ -80,6 +80,10 @@ export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions):
   });
   /** By queue, and by tenant and class. */
   const sweeps = new Map<string, Map<string, Sweep<Waiting<Entry>>>>();
+  const items = new Map<number, number>();
+  const count = (entry: PoolEntry, sign: 1 | -1): void => {
+    items.set(entry.class, (items.get(entry.class) ?? 0) + sign * entry.items);
+  };
 
   /** The kinds, whose turn it is first. */
   const lineUp = (): Queue<Entry>[] =>
@@ -156,6 +160,7 @@ export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions):
       queue.push({ entry, sinceMs: nowMs });
       queues.set(key, queue);
       turns.enter(entry);
+      count(entry, 1);
     },
     take: (state) => {
       const plan = planNext(state);
@@ -172,6 +177,7 @@ export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions):
       }
       const leaving = entries.map(({ entry }) => entry);
       turns.leave(leaving, { outOfTurn });
+      for (const entry of leaving) count(entry, -1);
       return { key, entries: leaving, urgency, reason };
     },
     dueAtMs: (state) => {
@@ -180,16 +186,10 @@ export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions):
       const isIdle = state.inHand.idleSinceMs(plan.urgency, state.nowMs) !== undefined;
       return isIdle ? plan.oldestMs + plan.waitMs : undefined;
     },
-    pools: (jobClass) => {
-      let pools = 0;
-      for (const [key, waiting] of queues) {
-        const own = waiting.filter(({ entry }) => entry.class === jobClass).map(({ entry }) => entry);
-        const tokens = own.reduce((sum, { characters }) => sum + characters, 0) / charactersPerToken;
-        const ofItems = own.reduce((sum, entry) => sum + entry.items, 0) / options.itemsMax;
-        pools += Math.max(ofItems, tokens / limitsOf(key).tokensMax);
-      }
-      return pools;
-    },
+    items: (jobClass) =>
+      jobClass === undefined
+        ? [...items.values()].reduce((sum, some) => sum + some, 0)
+        : (items.get(jobClass) ?? 0),
     holds: (urgency, { urgencyOf }) =>
       [...queues.values()].some((waiting) => waiting.some(({ entry }) => urgencyOf(entry) <= urgency)),
     shared: () => turns.tenants() > 1,
