@@ -126,7 +126,10 @@ async function timedCancel(job: JobView): Promise<{ status: number; ms: number }
 }
 
 test('cancels 300 queued jobs quickly', async () => {
-  const jobs = await Promise.all(Array.from({ length: 300 }, () => submit(['Later'], later())));
+  // Not all at once: what is measured is the cancel, and a busy machine may refuse some of 300 submits that come together.
+  const jobs: JobView[] = [];
+  for (let group = 0; group < 10; group++)
+    jobs.push(...(await Promise.all(Array.from({ length: 30 }, () => submit(['Later'], later())))));
   const taken: number[] = [];
   for (const job of jobs) {
     const { status, ms } = await timedCancel(job);

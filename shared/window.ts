@@ -14,8 +14,6 @@ export interface WindowUse {
 export interface Window {
   /** Whether jobs of the tenant and class wait in the ledger already: nothing may overtake them. */
   readonly waiting: (tenantId: string, jobClass: number) => boolean;
-  /** Whether enough of the tenant and class has left that handing over more is worth its way: a quarter of what may go. */
-  readonly isLow: (tenantId: string, jobClass: number) => boolean;
   /** Whether a job of so many items may go now. */
   readonly fits: (tenantId: string, jobClass: number, items: number) => boolean;
   /** Tells that items went. */
@@ -23,9 +21,6 @@ export interface Window {
   /** Tells that a job waits in the ledger. */
   readonly wait: (tenantId: string, jobClass: number) => void;
 }
-
-/** With two pools for each worker, the one behind that in the model is still whole at this. */
-const lowShare = 0.75;
 
 /**
  * Items of one tenant and class that may be in Redis or in a worker's hands. A tenant alone has large pools. Tenants that
@@ -78,13 +73,11 @@ export function createWindow(
       0,
     );
   };
-  const itemsMax = (): number => windowItemsMax(config, state.workers, tenants.size);
   return {
     waiting: (tenantId, jobClass) => useOf(tenantId).waiting[jobClass] === true,
-    isLow: (tenantId, jobClass) => (useOf(tenantId).items[jobClass] ?? 0) <= lowShare * itemsMax(),
     fits: (tenantId, jobClass, items) => {
       const { items: used } = useOf(tenantId);
-      if ((used[jobClass] ?? 0) >= itemsMax()) return false;
+      if ((used[jobClass] ?? 0) >= windowItemsMax(config, state.workers, tenants.size)) return false;
       const limit = state.limits.get(tenantId);
       const inFlight = used.reduce((sum, some) => sum + some, 0);
       if (limit === undefined || inFlight === 0) return true;

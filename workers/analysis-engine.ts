@@ -55,9 +55,6 @@ const paceAgeMsMax = 2000;
 /** A statement that stores results, with the way to it. */
 const storeMs = 50;
 
-/** So long before the model is idle the next pool is claimed, in milliseconds: several times what a claim takes. */
-const claimAheadMs = 200;
-
 /** A run while a job of a better class may come at any moment: about twice what a single text takes, in milliseconds. */
 const shortRunMs = 8;
 
@@ -96,7 +93,7 @@ export function createAnalysisEngine(options: {
   });
   let entriesInHand = 0;
   const dispatchesInHand = priorities.map(() => 0);
-  const inHand = createPoolsInHand(() => claimAheadMs / (pace.itemMs() ?? 0));
+  const inHand = createPoolsInHand();
   let draining = false;
   let lastClaimMs = performance.now();
   let timer: NodeJS.Timeout | undefined;
@@ -117,10 +114,9 @@ export function createAnalysisEngine(options: {
     clearTimeout(timer);
     const dueAtMs = batcher.dueAtMs(state());
     if (dueAtMs !== undefined) timer = setTimeout(pump, Math.max(1, dueAtMs - performance.now()));
-    // One more at a time: BullMQ takes as many as it may before it tells of the first, and what is here nobody else can run.
     for (const [jobClass, dispatches] of dispatchesInHand.entries()) {
-      const isFull = batcher.items(jobClass) >= config.POOL_ITEMS_MAX * (batcher.shared() ? 2 : 1);
-      options.onRoom(jobClass, isFull ? dispatches : dispatches + 1);
+      const full = batcher.items(jobClass) >= config.POOL_ITEMS_MAX * (batcher.shared() ? 2 : 1);
+      options.onRoom(jobClass, full ? dispatches : dispatches + 64);
     }
   };
 

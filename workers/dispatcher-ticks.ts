@@ -62,15 +62,12 @@ export function createDispatcherTicks(options: {
   let workers = 1;
   let limits: ReadonlyMap<string, number> = new Map();
 
-  /**
-   * Hands over up to one dispatch of each tenant and class of which enough has left the window, then looks again: round
-   * robin, until it is full. Topping up by the job would cost each a statement, a call to Redis and a look of a worker.
-   */
+  /** Hands over up to one dispatch of each tenant and class that has room, then looks again: round robin. */
   const topUp = async (): Promise<TickEnd> => {
     if (!queue.isReady()) return undefined;
     const uses = await listWindow(database);
     const window = createWindow(config, { uses, workers, limits });
-    let open = uses.filter((use) => use.waiting && window.isLow(use.tenantId, use.class));
+    let open = uses.filter(({ waiting }) => waiting);
     if (open.length === 0) return nothingToDo;
     while (open.length > 0) {
       const moved = [];

@@ -7,7 +7,7 @@ import { createPoolsInHand } from './pools-in-hand.ts';
 const job = (tenantId: string, jobClass: number) => ({ tenantId, class: jobClass, items: 1 });
 
 test('holds a class above the next, and a tenant with nothing in hand above others of its class', () => {
-  const inHand = createPoolsInHand(() => 50);
+  const inHand = createPoolsInHand();
   const pool = inHand.take([job('a', 2)], 5);
   const urgencies = [job('b', 0), job('a', 0), job('b', 1), job('a', 2)].map(inHand.urgencyOf);
   assert.equal(urgencies, [0, 1, 2, 5]);
@@ -16,7 +16,7 @@ test('holds a class above the next, and a tenant with nothing in hand above othe
 });
 
 test('takes two pools, and two more before them that are more urgent', () => {
-  const inHand = createPoolsInHand(() => 50);
+  const inHand = createPoolsInHand();
   const low = [inHand.take([job('a', 2)], 5), inHand.take([job('a', 2)], 5)];
   assert.equal([inHand.hasRoom(5), inHand.hasRoom(3)], [false, true]);
   inHand.take([job('a', 1)], 3);
@@ -27,17 +27,8 @@ test('takes two pools, and two more before them that are more urgent', () => {
   assert.not.ok(inHand.hasRoom(5));
 });
 
-test('takes the next pool when the one in the model is nearly done', () => {
-  const inHand = createPoolsInHand(() => 50);
-  const pool = inHand.take([job('a', 1)], 3);
-  pool.claimed(100);
-  assert.equal([inHand.hasRoom(3), inHand.hasRoom(1)], [false, true]);
-  pool.finished(50);
-  assert.ok(inHand.hasRoom(3));
-});
-
 test('is idle to what is more urgent than all in hand, and to others when little is left', () => {
-  const inHand = createPoolsInHand(() => 50);
+  const inHand = createPoolsInHand();
   assert.is(inHand.idleSinceMs(5, 1), 1);
   const pool = inHand.take([job('a', 2)], 5);
   assert.is(inHand.idleSinceMs(5, 2), undefined);
@@ -50,7 +41,7 @@ test('is idle to what is more urgent than all in hand, and to others when little
 });
 
 test('expects a better class for two seconds after its last job', () => {
-  const inHand = createPoolsInHand(() => 50);
+  const inHand = createPoolsInHand();
   assert.not.ok(inHand.expectsBetter(5, 0));
   inHand.saw(1, 1000);
   assert.equal([inHand.expectsBetter(5, 2900), inHand.expectsBetter(3, 2900)], [true, false]);

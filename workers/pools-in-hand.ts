@@ -20,10 +20,7 @@ export interface PoolsInHand {
    * A job that is more urgent than a pool goes between two micro-batches of it.
    */
   readonly urgencyOf: (entry: TurnEntry) => number;
-  /**
-   * Whether one more pool may be taken: one runs, and another is claimed behind it when that is nearly done, so that what
-   * comes meanwhile may go with it, or to an idle worker. Those that wait for it are not counted.
-   */
+  /** Whether one more pool may be taken: one runs and one is claimed behind it, those that wait for it not counted. */
   readonly hasRoom: (urgency: number) => boolean;
   /** Items that the model does before a pool of this urgency that is sent now. */
   readonly itemsAhead: (urgency: number) => number;
@@ -50,8 +47,7 @@ export function urgencyOfClass(jobClass: number): number {
   return 2 * jobClass + 1;
 }
 
-/** @param aheadItemsMax items that may still be ahead in the model when the next pool is claimed */
-export function createPoolsInHand(aheadItemsMax: () => number): PoolsInHand {
+export function createPoolsInHand(): PoolsInHand {
   const pools = new Set<Pool>();
   const idleSince = new Map<number, number>();
   const lastSeenMs = priorities.map(() => Number.NEGATIVE_INFINITY);
@@ -63,7 +59,7 @@ export function createPoolsInHand(aheadItemsMax: () => number): PoolsInHand {
       const isKnown = [...pools].some(({ tenants }) => tenants.has(tenantId));
       return urgencyOfClass(jobClass) - (isKnown ? 0 : 1);
     },
-    hasRoom: (urgency) => upTo(urgency).length < poolsMax && itemsAhead(urgency) <= aheadItemsMax(),
+    hasRoom: (urgency) => upTo(urgency).length < poolsMax,
     itemsAhead,
     idleSinceMs: (urgency, nowMs) => {
       const isIdle = upTo(urgency).every(({ isClaimed }) => isClaimed) && itemsAhead(urgency) <= idleItemsMax;
