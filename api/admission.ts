@@ -13,7 +13,7 @@ import type { Forecast } from './forecast.ts';
 export interface Admission {
   /**
    * Lets a job of this tenant and class pass, unless what would be ahead of it has waited too long already.
-   * @throws ProblemError `overloaded` (503) with the time at which the line will have been worked off
+   * @throws ProblemError `overloaded` (503) with the time at which its first will be young enough again
    */
   readonly check: (tenantId: string, jobClass: number) => void;
   readonly close: () => Promise<void>;

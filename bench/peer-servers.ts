@@ -29,7 +29,7 @@ const processesEach = '2';
 
 const running = new Set<ChildProcess>();
 process.once('exit', () => {
-  for (const { pid } of running) if (pid !== undefined) killAll(listTree(pid));
+  for (const { pid } of running) if (pid !== undefined) signalAll(listTree(pid), 'SIGKILL');
 });
 
 /** @param bin the Python environment's folder of programs */
@@ -114,17 +114,17 @@ async function stopPeer(child: ChildProcess): Promise<void> {
   const tree = listTree(pid);
   const ended = new Promise((resolve) => child.once('exit', resolve));
   child.kill('SIGTERM');
-  const late = setTimeout(() => killAll(tree), stopMsMax);
+  const late = setTimeout(() => signalAll(tree, 'SIGKILL'), stopMsMax);
   await ended;
   clearTimeout(late);
-  killAll(tree);
+  signalAll(tree, 'SIGKILL');
 }
 
 /** Those that are gone are none. */
-function killAll(pids: readonly number[]): void {
+export function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
   for (const pid of pids) {
     try {
-      process.kill(pid, 'SIGKILL');
+      process.kill(pid, signal);
     } catch (error) {
       if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
     }

@@ -16,7 +16,7 @@ import { packageRoot, readConfig } from '../shared/config.ts';
 import { listTree, readTreeSeconds } from './cpu-time.ts';
 import { buildRequest, createHttpClient, type HttpClient, sendAll } from './http-client.ts';
 import { readOptions } from './options.ts';
-import { type PeerName, type PeerServer, startPeer } from './peer-servers.ts';
+import { type PeerName, type PeerServer, signalAll, startPeer } from './peer-servers.ts';
 import { ensurePython } from './python-env.ts';
 import { median, printTable, round, startReport, writeReport } from './report.ts';
 import { drain } from './stage.ts';
@@ -65,25 +65,25 @@ async function main(): Promise<boolean> {
   for (const name of peerNames) peers.push(await startPeer(name, bin));
   const contestants = [ourselves(system), ...peers.map(contestantOf)];
   // What is stopped would not notice that it is left alone.
-  process.once('exit', () => contestants.forEach(({ pids }) => signalTrees(pids, 'SIGCONT')));
-  for (const { pids } of contestants) signalTrees(pids, 'SIGSTOP');
+  process.once('exit', () => contestants.forEach((one) => signalTrees(one, 'SIGCONT')));
+  for (const contestant of contestants) signalTrees(contestant, 'SIGSTOP');
   const rounds: PeerRound[] = [];
   for (let number = 0; number <= count; number++) {
     for (const size of sizes) {
       for (const contestant of contestants) {
         // The first round only warms, with fewer texts.
         const own = number === 0 ? texts.slice(0, 320) : texts;
-        signalTrees(contestant.pids, 'SIGCONT');
+        signalTrees(contestant, 'SIGCONT');
         await delay(contestant.name === 'soma' ? settleMs.soma : settleMs.peer);
         const found = await runRound(contestant, own, size);
-        signalTrees(contestant.pids, 'SIGSTOP');
+        signalTrees(contestant, 'SIGSTOP');
         if (number > 0) rounds.push(found);
       }
     }
   }
-  for (const { client, pids } of contestants) {
-    client.close();
-    signalTrees(pids, 'SIGCONT');
+  for (const contestant of contestants) {
+    contestant.client.close();
+    signalTrees(contestant, 'SIGCONT');
   }
   await Promise.all([system.stop(), ...peers.map((peer) => peer.stop())]);
   const summary = sizes.map((size) => summarize(rounds, size));
@@ -163,8 +163,8 @@ function readTreesSeconds({ pids }: Contestant): number {
   return pids.reduce((sum, pid) => sum + readTreeSeconds(pid), 0);
 }
 
-function signalTrees(pids: readonly number[], signal: 'SIGSTOP' | 'SIGCONT'): void {
-  for (const pid of pids.flatMap(listTree)) process.kill(pid, signal);
+function signalTrees({ pids }: Contestant, signal: 'SIGSTOP' | 'SIGCONT'): void {
+  signalAll(pids.flatMap(listTree), signal);
 }
 
 const storedSchema = z.object({ stored: z.number() });

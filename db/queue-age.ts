@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { Tx } from './client.ts';
 import { waitingPairsSql } from './dispatch.ts';
 
+/** Jobs of a class that wait, and when the first of them was queued. */
 export interface Line {
   readonly class: number;
   /** Whose jobs wait in the ledger; null for what all tenants have in the window, where they stand in one line. */
