@@ -204,6 +204,16 @@ test('sorts the jobs of a tenant that shares, and those of a tenant alone not', 
   assert.equal(lengthsOf(batcher.take(drain(1))), [9, 8, 7, 10, 1, 1]);
 });
 
+test('sorts the jobs of a tenant alone where a large pool would take longer than the goal', () => {
+  const batcher = createBatcher<Job>({ ...limits, tune: () => ({ tokensMax: 6, waitMs: 5 }) });
+  for (const [id, characters] of [9, 1, 8, 2, 7, 3, 6, 4, 5, 10, 1].entries())
+    batcher.add('k', one(id, 1, characters), 0);
+  const lengthsOf = (pool: TakenPool<Job> | undefined) => pool?.entries.map(({ characters }) => characters);
+  assert.equal(lengthsOf(batcher.take(busy(1))), [1, 2, 3, 4, 5, 6]);
+  assert.equal(lengthsOf(batcher.take(busy(1))), [7, 8, 9]);
+  assert.equal(lengthsOf(batcher.take(drain(1))), [10, 1]);
+});
+
 /** A model that has a pool of tenant `many`, of the low class, to do. */
 const behindMany = (nowMs: number, roomFrom = 0) => ({
   nowMs,

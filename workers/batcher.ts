@@ -51,8 +51,9 @@ export interface Batcher<Entry extends PoolEntry> {
   /**
    * The next pool, if there is room for it and its time has come. Tenants take turns, one job each, and so do kinds: the
    * one with the tenant whose turn was longest ago, then the one with the class that is behind its share, then the one
-   * that waited longest. While several tenants wait a pool is small, and a tenant's jobs of one class go by length within
-   * a large pool's worth of them (sweep.ts); else they go in their order.
+   * that waited longest. While several tenants wait a pool is small. Where it is small, for that or because more would
+   * take longer than the goal, a tenant's jobs of one class go by length within a large pool's worth of them (sweep.ts);
+   * else they go in their order.
    * A few jobs that are more urgent than the others go alone, so that they need not wait for these in the model.
    * While the model is busy a pool grows until it is full; when the model is about to be idle, what is there goes.
    */
@@ -97,11 +98,18 @@ export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions):
       .sort((a, b) => compareRanks(a.rank, b.rank) || a.oldestMs - b.oldestMs);
 
   /** Each tenant's jobs of each class in the order of their sweep. */
-  const sweep = (key: string, waiting: readonly Waiting<Entry>[]): readonly Waiting<Entry>[] => {
+  const sweep = (
+    key: string,
+    waiting: readonly Waiting<Entry>[],
+    poolItemsMax: number,
+  ): readonly Waiting<Entry>[] => {
     const before = sweeps.get(key);
     const after = new Map<string, Sweep<Waiting<Entry>>>();
     const lines = [...groupByLine(waiting)].flatMap(([line, own]) => {
-      const { sweep: now, ordered } = orderSweep(own, before?.get(line), options);
+      const { sweep: now, ordered } = orderSweep(own, before?.get(line), {
+        itemsMax: options.itemsMax,
+        poolItemsMax,
+      });
       after.set(line, now);
       return ordered;
     });
@@ -111,6 +119,7 @@ export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions):
 
   /** What would go next, whether or not its time has come; there is room for it. */
   const planNext = ({ inHand }: TakeState): Plan<Entry> | undefined => {
+    if (!inHand.hasRoom(turns.leastOf(inHand.urgencyOf))) return undefined;
     for (const queue of lineUp()) {
       const plan = planPool(queue, inHand);
       if (inHand.hasRoom(plan.urgency)) return plan;
@@ -121,12 +130,14 @@ export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions):
   const planPool = ({ key, waiting, oldestMs }: Queue<Entry>, inHand: TakeState['inHand']): Plan<Entry> => {
     const shared = turns.tenants() > 1;
     const divided = shared || turns.classes() > 1;
-    const lines = shared ? sweep(key, waiting) : waiting;
-    if (!shared) sweeps.clear();
-    const ordered = divided ? turns.order(lines) : lines;
-    const ahead = findAhead(ordered, inHand.urgencyOf);
     const itemsMax = shared ? Math.min(options.itemsMax, options.sharedItemsMax) : options.itemsMax;
     const { tokensMax, waitMs } = limitsOf(key);
+    const poolItemsMax = Math.min(itemsMax, countWithin(waiting, tokensMax));
+    const isSmall = poolItemsMax < options.itemsMax;
+    if (!isSmall) sweeps.delete(key);
+    const lines = isSmall ? sweep(key, waiting, poolItemsMax) : waiting;
+    const ordered = divided ? turns.order(lines) : lines;
+    const ahead = findAhead(ordered, inHand.urgencyOf);
     const { entries, limit } = cutPool(ahead?.entries ?? ordered, { itemsMax, tokensMax });
     const best = Math.min(...entries.map(({ entry }) => entry.class));
     return {
@@ -194,6 +205,12 @@ export function createBatcher<Entry extends PoolEntry>(options: BatcherOptions):
       [...queues.values()].some((waiting) => waiting.some(({ entry }) => urgencyOf(entry) <= urgency)),
     shared: () => turns.tenants() > 1,
   };
+}
+
+/** How many items of the length that these have on average keep within so many tokens. */
+function countWithin(waiting: readonly Waiting<PoolEntry>[], tokensMax: number): number {
+  const characters = waiting.reduce((sum, { entry }) => sum + entry.characters, 0);
+  return Math.max(1, Math.floor((tokensMax * charactersPerToken * countItems(waiting)) / characters));
 }
 
 /** By tenant and class. */

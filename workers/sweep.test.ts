@@ -9,7 +9,7 @@ interface Waiting {
   readonly entry: { readonly tenantId: string; readonly items: number; readonly characters: number };
 }
 
-const limits = { itemsMax: 12, sharedItemsMax: 4 };
+const limits = { itemsMax: 12, poolItemsMax: 4 };
 const job = (characters: number): Waiting => ({ entry: { tenantId: 'a', items: 1, characters } });
 const lengths = (jobs: readonly Waiting[]) => jobs.map(({ entry }) => entry.characters);
 
@@ -45,12 +45,12 @@ test('lets no job wait for more than a sweep and the rest of the one before, wha
         const next = orderSweep(waiting, sweep, limits);
         assert.equal(new Set(next.ordered), new Set(waiting));
         sweep = next.sweep;
-        for (const gone of next.ordered.slice(0, limits.sharedItemsMax)) {
+        for (const gone of next.ordered.slice(0, limits.poolItemsMax)) {
           const { taken: before, ahead } = came.get(gone) ?? { taken: 0, ahead: 0 };
-          assert.ok(taken - before <= ahead + limits.itemsMax + limits.sharedItemsMax);
+          assert.ok(taken - before <= ahead + limits.itemsMax + limits.poolItemsMax);
           taken += 1;
         }
-        const left = new Set(next.ordered.slice(limits.sharedItemsMax));
+        const left = new Set(next.ordered.slice(limits.poolItemsMax));
         waiting = waiting.filter((one) => left.has(one));
       }
       assert.is(waiting.length, 0);

@@ -1,4 +1,4 @@
-// In which order a tenant's jobs go while pools are small because tenants share the model. Pure.
+// In which order a tenant's jobs go while pools are small, because tenants share the model or it is slow. Pure.
 
 /** A job by its size. */
 interface Sized {
@@ -15,8 +15,8 @@ export interface Sweep<Waiting> {
 export interface SweepLimits {
   /** Items that a sweep gathers: those of a large pool. */
   readonly itemsMax: number;
-  /** Items of a small pool. */
-  readonly sharedItemsMax: number;
+  /** Items of the pools in which it goes out. */
+  readonly poolItemsMax: number;
 }
 
 /**
@@ -47,7 +47,7 @@ function goOn<Waiting extends { readonly entry: Sized }>(
 ): Sweep<Waiting> {
   const left = sweep.line.filter((one) => here.has(one));
   const leftItems = countItems(left);
-  if (leftItems >= limits.sharedItemsMax) return { ...sweep, line: left };
+  if (leftItems >= limits.poolItemsMax) return { ...sweep, line: left };
   const known = new Set(left);
   const others = [...here].filter((one) => !known.has(one));
   const longestFirst = !sweep.longestFirst;

@@ -31,6 +31,8 @@ export interface Turns {
    * as a small pool has, until another tenant has had its turn.
    */
   readonly mayGoAhead: (entries: readonly TurnEntry[]) => boolean;
+  /** The least of what `measure` tells of a job of each tenant and class that waits; infinite while nothing waits. */
+  readonly leastOf: (measure: (entry: TurnEntry) => number) => number;
   /** The rank of the one among the waiting that goes first. */
   readonly rank: (waiting: readonly Waiting<TurnEntry>[]) => Rank;
   /**
@@ -116,6 +118,13 @@ export function createTurns(options: {
         const items = entries.reduce((sum, entry) => sum + (entry.tenantId === id ? entry.items : 0), 0);
         return (wentAhead.get(id) ?? 0) + items <= options.aheadItemsMax;
       }),
+    leastOf: (measure) => {
+      let least = Infinity;
+      for (const [tenantId, { jobs }] of tenants)
+        for (const [jobClass, count] of jobs.entries())
+          if (count > 0) least = Math.min(least, measure({ tenantId, class: jobClass, items: 1 }));
+      return least;
+    },
     rank: (waiting) => {
       let first: Rank = [Infinity, Infinity, Infinity];
       for (const { entry } of waiting) {
