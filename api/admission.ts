@@ -7,7 +7,7 @@ import type { Config } from '../shared/config.ts';
 import { priorities } from '../shared/job.ts';
 import type { Logger } from '../shared/log.ts';
 import { ProblemError } from '../shared/problem.ts';
-import { startTicker } from '../shared/process.ts';
+import { nothingToDo, startTicker, type TickEnd } from '../shared/process.ts';
 import type { Forecast } from './forecast.ts';
 
 export interface Admission {
@@ -21,6 +21,9 @@ export interface Admission {
 
 /** A quarter of a second costs one statement of some index look-ups, and is the age of the figures. */
 const measureMs = 250;
+
+/** While nothing waits: a line that was not there a moment ago is not old. */
+const idleMs = 500;
 
 /** Older figures say nothing: the ledger is away, and will say so itself. */
 const figuresAgeMsMax = 5000;
@@ -36,13 +39,15 @@ export function createAdmission(options: {
   let firsts = new Map<string, number>();
   let measuredAtMs = -Infinity;
 
-  const ticker = startTicker('admission', measureMs, log, async () => {
+  const measure = async (): Promise<TickEnd> => {
     const lines = await measureLines(database);
     firsts = new Map(
       lines.map((line) => [`${line.class} ${line.tenantId ?? 'window'}`, line.firstQueuedAt.getTime()]),
     );
     measuredAtMs = Date.now();
-  });
+    return lines.length === 0 ? nothingToDo : undefined;
+  };
+  const ticker = startTicker('admission', measureMs, log, measure, idleMs);
 
   return {
     check: (tenantId, jobClass) => {

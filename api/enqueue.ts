@@ -9,9 +9,12 @@ import { listItemsInFlightMax } from '../db/tenant-settings.ts';
 import type { Config } from '../shared/config.ts';
 import type { Logger } from '../shared/log.ts';
 import { metrics } from '../shared/metrics.ts';
-import { startTicker } from '../shared/process.ts';
+import { nothingToDo, startTicker, type TickEnd } from '../shared/process.ts';
 import { type DispatchQueue, type PlannedDispatch, planDispatches } from '../shared/queues.ts';
 import { createWindow } from '../shared/window.ts';
+
+/** While nothing is in flight, what others hand over is seen this late. */
+const idleMs = 500;
 
 export interface Enqueuer {
   /** Plans dispatches for those jobs that fit in the window now; the others wait in the ledger. */
@@ -33,9 +36,10 @@ export function createEnqueuer(options: {
   let limits: ReadonlyMap<string, number> = new Map();
   let window = createWindow(config, { uses: [], workers, limits });
 
-  const refresh = async (): Promise<void> => {
+  const refresh = async (): Promise<TickEnd> => {
     const uses = await listWindow(database);
     window = createWindow(config, { uses, workers, limits });
+    return uses.length === 0 ? nothingToDo : undefined;
   };
   const learn = async (): Promise<void> => {
     const alive = await listProcesses(database);
@@ -43,7 +47,7 @@ export function createEnqueuer(options: {
     limits = await listItemsInFlightMax(database);
   };
   const tickers = [
-    startTicker('window', 2 * config.DISPATCH_TICK_MS, log, refresh),
+    startTicker('window', 2 * config.DISPATCH_TICK_MS, log, refresh, idleMs),
     startTicker('workers', 2000, log, learn),
   ];
 

@@ -11,7 +11,7 @@ import type { Config } from '../shared/config.ts';
 import { priorities } from '../shared/job.ts';
 import type { Logger } from '../shared/log.ts';
 import { metrics } from '../shared/metrics.ts';
-import { startTicker } from '../shared/process.ts';
+import { nothingToDo, startTicker, type TickEnd } from '../shared/process.ts';
 import { createArrivalRates, type Rates } from './arrival-rates.ts';
 import { createErrorModel } from './error-model.ts';
 import { createLineIndex, type LineIndex } from './line-index.ts';
@@ -49,6 +49,8 @@ export type PlacedJob = Pick<
 >;
 
 const measureMs = 250;
+/** While nothing is in flight; the next job that is recorded here ends it. */
+const idleMs = 1000;
 /** As short, since under a load that grows an error is soon out of date. */
 const learnMs = 250;
 const paceMs = 1000;
@@ -94,6 +96,7 @@ export function createForecast(options: {
   let measuredItems = 0;
   let measuredAtMs = -Infinity;
   let itemsPerMs = 0;
+  let isIdle = false;
 
   const lineOf = (tenantId: string, jobClass: number): Line => {
     const name = `${tenantId} ${jobClass}`;
@@ -113,7 +116,7 @@ export function createForecast(options: {
     load.set(tenantId, own);
   };
 
-  const measure = async (): Promise<void> => {
+  const measure = async (): Promise<TickEnd> => {
     const startedMs = Date.now();
     const known = [...lines.values()].flatMap(({ tenantId, class: jobClass, index }) => {
       const after = index.lastId();
@@ -147,6 +150,8 @@ export function createForecast(options: {
       for (const one of later) addRecent(line, one);
     }
     measuredAtMs = startedMs;
+    isIdle = lines.size === 0;
+    return isIdle ? nothingToDo : undefined;
   };
 
   const learnPace = async (): Promise<void> => {
@@ -198,8 +203,9 @@ export function createForecast(options: {
     };
   };
 
+  const measuring = startTicker('forecast', measureMs, log, measure, idleMs);
   const tickers = [
-    startTicker('forecast', measureMs, log, measure),
+    measuring,
     startTicker('forecast_errors', learnMs, log, learn),
     startTicker('pace', paceMs, log, learnPace),
   ];
@@ -236,6 +242,8 @@ export function createForecast(options: {
       const line = lineOf(job.tenantId, job.class);
       const nowMs = Date.now();
       addRecent(line, { id: job.id, atMs: nowMs, items });
+      if (isIdle) measuring.wake();
+      isIdle = false;
       arrivals.count(job.tenantId, job.class, items, nowMs);
       const predictedMs = predictMs(workTo(line, itemsOf(line) + recentOf(line).items, items));
       if (predictedMs !== undefined)

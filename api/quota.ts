@@ -62,6 +62,8 @@ for i, key in ipairs(KEYS) do
 end
 return answer`;
 
+const takenSchema = z.array(z.number()).length(1 + 2 * allowances.length);
+
 /** A window as it is known here: `used` until `endsAtMs`. */
 export interface Window {
   readonly used: number;
@@ -92,10 +94,7 @@ export function createQuota(config: Config, log: Logger): Quota {
       const { limit, windowSeconds } = tierAllowances[tier][name];
       return [limit, windowSeconds * 1000, cost[name]];
     });
-    const answer = z
-      .array(z.number())
-      .length(1 + 2 * keys.length)
-      .parse(await redis.eval(takeScript, keys.length, ...keys, ...args));
+    const answer = takenSchema.parse(await redis.eval(takeScript, keys.length, ...keys, ...args));
     allowances.forEach((name, index) => {
       const [used = 0, leftMs = 0] = answer.slice(1 + 2 * index);
       remember(`${name} ${tenantId}`, { used, endsAtMs: performance.now() + Math.max(0, leftMs) });

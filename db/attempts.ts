@@ -49,6 +49,8 @@ const claimSchema = z.object({
 /** A job that this worker now holds: until its lease ends, no other attempt can write its result. */
 export type Claim = Readonly<z.infer<typeof claimSchema>>;
 
+const claimRows = z.array(claimSchema);
+
 /**
  * Claims those of the dispatched jobs that still want work, as attempt n+1, under a lease of `leaseMs`.
  * Absent: terminal or canceled jobs, jobs whose deadline comes within `slackMs`, jobs that a live worker holds, jobs that were
@@ -76,10 +78,10 @@ export async function startJobs(
     jobs.map(({ dispatchId }) => dispatchId),
     slackMs,
   ]);
-  return z.array(claimSchema).parse(rows);
+  return claimRows.parse(rows);
 }
 
-const heldRow = z.object({ id: z.string(), status: z.enum(['processing', 'canceling']) });
+const heldRows = z.array(z.object({ id: z.string(), status: z.enum(['processing', 'canceling']) }));
 
 /** Prolongs the leases of jobs in hand. @returns the states of those still held, by id; an absent one was lost. */
 export async function renewLeases(
@@ -99,12 +101,7 @@ export async function renewLeases(
      FROM held h WHERE j.tenant_id = h.tenant_id AND j.id = h.id RETURNING j.id, j.status`,
     [JSON.stringify(held), leaseMs],
   );
-  return new Map(
-    z
-      .array(heldRow)
-      .parse(rows)
-      .map((row) => [row.id, row.status]),
-  );
+  return new Map(heldRows.parse(rows).map((row) => [row.id, row.status]));
 }
 
 /** What one item of a job came to: an output of the kind's schema as JSON text, or an error. */
@@ -228,11 +225,13 @@ WITH held AS MATERIALIZED (
 )
 SELECT id, status, extract(epoch FROM ended_at - created_at)::float8 AS seconds, (SELECT count FROM notified) FROM ended`;
 
-const completedRow = z.object({
-  id: z.string(),
-  status: z.enum(['succeeded', 'failed', 'canceled', 'expired']),
-  seconds: z.number(),
-});
+const completedRows = z.array(
+  z.object({
+    id: z.string(),
+    status: z.enum(['succeeded', 'failed', 'canceled', 'expired']),
+    seconds: z.number(),
+  }),
+);
 
 /**
  * Ends jobs: state, analyses, the terminal event and the wake-up of whoever waits, in one statement.
@@ -241,7 +240,7 @@ const completedRow = z.object({
 export async function completeJobs(
   tx: Tx,
   completions: readonly Completion[],
-): Promise<z.infer<typeof completedRow>[]> {
+): Promise<z.infer<typeof completedRows>> {
   const counts = completions.map(({ results }) => {
     const failed = results.filter(({ error }) => error !== undefined).length;
     return { failed, succeeded: results.length - failed };
@@ -262,7 +261,7 @@ export async function completeJobs(
     completions.map(joinFacts).join(betweenJobs),
     wakeUps(completions),
   ]);
-  return z.array(completedRow).parse(rows);
+  return completedRows.parse(rows);
 }
 
 function joinOutputs({ results }: Completion): string {
@@ -288,6 +287,8 @@ function wakeUps(named: readonly { readonly id: string }[]): string[] {
   );
 }
 
+const movedRows = z.array(z.object({ id: z.string(), status: z.string() }));
+
 /**
  * Puts held jobs back for another attempt after `delayMs` (the ledger keeps the time, never the queue).
  * Jobs without an attempt left fail with `error`. @returns how many were put back and which failed.
@@ -304,7 +305,7 @@ export async function retryJobs(
     JSON.stringify(args.error),
     wakeUps(held),
   ]);
-  return z.array(z.object({ id: z.string(), status: z.string() })).parse(rows);
+  return movedRows.parse(rows);
 }
 
 const retryJobsSql = `

@@ -29,15 +29,15 @@ WITH found AS MATERIALIZED (
 )
 SELECT status, end_reason AS "endReason", woken.count::integer AS moved FROM found CROSS JOIN woken`;
 
+const beforeRows = z.array(z.object({ status: z.enum(batchStatuses), endReason: z.string().nullable() }));
+
 /** Cancels a batch. @returns its state before; undefined if the tenant has no such batch */
 export async function cancelBatch(
   tx: Tx,
   { tenantId, id }: BatchName,
 ): Promise<{ status: BatchStatus; endReason: string | null } | undefined> {
   const { rows } = await tx.query({ name: 'cancel_batch', text: cancelSql, values: [tenantId, id] });
-  return z
-    .array(z.object({ status: z.enum(batchStatuses), endReason: z.string().nullable() }))
-    .parse(rows)[0];
+  return beforeRows.parse(rows)[0];
 }
 
 /** From now on nobody finds the batch; a sweep erases it. @returns false if the tenant has no such batch */
@@ -69,13 +69,17 @@ const sweeps = ['release', 'cancel', 'drop', 'erase'] as const;
 export type Sweep = (typeof sweeps)[number];
 
 /** Batches of whose jobs something is still to be done. */
+export const batchesToSweep = 'FROM batches WHERE sweep IS NOT NULL';
+
+const sweepRows = z.array(z.object({ tenantId: z.string(), id: z.string(), sweep: z.enum(sweeps) }));
+
 export async function listSweeps(tx: Tx, limit: number): Promise<(BatchName & { sweep: Sweep })[]> {
   const { rows } = await tx.query({
     name: 'list_sweeps',
-    text: `SELECT tenant_id AS "tenantId", id, sweep FROM batches WHERE sweep IS NOT NULL LIMIT $1`,
+    text: `SELECT tenant_id AS "tenantId", id, sweep ${batchesToSweep} LIMIT $1`,
     values: [limit],
   });
-  return z.array(z.object({ tenantId: z.string(), id: z.string(), sweep: z.enum(sweeps) })).parse(rows);
+  return sweepRows.parse(rows);
 }
 
 const jobPacked = packedBatch('id');
@@ -141,6 +145,8 @@ export async function removePage(
   return ids.length;
 }
 
+const goneRows = z.array(z.object({ gone: z.boolean() }));
+
 /** Notes that a sweep is through; a batch that is to be forgotten goes with its last job. */
 export async function finishSweep(tx: Tx, { tenantId, id }: BatchName, sweep: Sweep): Promise<void> {
   const { rows } = await tx.query(
@@ -148,7 +154,7 @@ export async function finishSweep(tx: Tx, { tenantId, id }: BatchName, sweep: Sw
      WHERE tenant_id = $1 AND id = $2 AND sweep = $3 RETURNING erase_requested_at IS NOT NULL AS gone`,
     [tenantId, id, sweep],
   );
-  const gone = z.array(z.object({ gone: z.boolean() })).parse(rows)[0]?.gone === true;
+  const gone = goneRows.parse(rows)[0]?.gone === true;
   if (gone) await deleteBatch(tx, { tenantId, id });
 }
 
@@ -163,6 +169,8 @@ async function deleteBatch(tx: Tx, { tenantId, id }: BatchName): Promise<void> {
   );
 }
 
+const oldRows = z.array(z.object({ tenantId: z.string(), id: z.string() }));
+
 /** Deletes batches at the end of their retention whose jobs have gone before them. @returns how many */
 export async function pruneBatches(tx: Tx, limit: number): Promise<number> {
   const { rows } = await tx.query(
@@ -170,7 +178,7 @@ export async function pruneBatches(tx: Tx, limit: number): Promise<number> {
        AND NOT EXISTS (SELECT FROM jobs j WHERE j.tenant_id = b.tenant_id AND j.batch_id = b.id) LIMIT $1`,
     [limit],
   );
-  const old = z.array(z.object({ tenantId: z.string(), id: z.string() })).parse(rows);
+  const old = oldRows.parse(rows);
   for (const name of old) await deleteBatch(tx, name);
   return old.length;
 }

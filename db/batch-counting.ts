@@ -12,24 +12,28 @@ export interface BatchName {
   readonly id: string;
 }
 
-const nameRow = z.object({ tenantId: z.string(), id: z.string() });
+const nameRows = z.array(z.object({ tenantId: z.string(), id: z.string() }));
 
 /** Ended jobs that wait to be counted, as the index `jobs_to_count` has them. */
 const toCount = `j.batch_id IS NOT NULL AND NOT j.batch_counted
   AND j.status IN ('succeeded', 'failed', 'canceled', 'expired')`;
 
-const done = 'succeeded_count + failed_count + canceled_count + expired_count >= line_count';
+export const jobsToCount = `FROM jobs j WHERE ${toCount}`;
+
+/** Batches that have counted their last job. */
+export const batchesToEnd = `FROM batches WHERE sealed AND status <> 'ended'
+  AND succeeded_count + failed_count + canceled_count + expired_count >= line_count`;
 
 /** Batches with ended jobs to count, and those that have counted their last. */
 export async function listCountable(tx: Tx, limit: number): Promise<BatchName[]> {
   const { rows } = await tx.query({
     name: 'list_countable',
-    text: `(SELECT DISTINCT j.tenant_id AS "tenantId", j.batch_id AS id FROM jobs j WHERE ${toCount} LIMIT $1)
+    text: `(SELECT DISTINCT j.tenant_id AS "tenantId", j.batch_id AS id ${jobsToCount} LIMIT $1)
       UNION
-      (SELECT tenant_id, id FROM batches WHERE sealed AND status <> 'ended' AND ${done} LIMIT $1)`,
+      (SELECT tenant_id, id ${batchesToEnd} LIMIT $1)`,
     values: [limit],
   });
-  return z.array(nameRow).parse(rows);
+  return nameRows.parse(rows);
 }
 
 const countPartsSql = `
@@ -91,6 +95,8 @@ const countedRow = z.object({
   expired: z.number(),
 });
 
+const countedRows = z.array(countedRow);
+
 /** Jobs that were counted, and their lines by what came of them. */
 export type Counted = z.output<typeof countedRow>;
 
@@ -107,10 +113,11 @@ export async function countParts(tx: Tx, { tenantId, id }: BatchName, limit: num
     text: countPartsSql,
     values: [tenantId, id, limit],
   });
-  return z.array(countedRow).parse(rows)[0] ?? nothing;
+  return countedRows.parse(rows)[0] ?? nothing;
 }
 
 const openBatchRow = z.object({ status: z.enum(batchStatuses), open: z.number(), oldestSeconds: z.number() });
+const openBatchRows = z.array(openBatchRow);
 
 /** How many batches have not ended, and the age of the oldest, by status; by indexes that hold no others. */
 export async function measureBatches(tx: Tx): Promise<z.output<typeof openBatchRow>[]> {
@@ -120,5 +127,5 @@ export async function measureBatches(tx: Tx): Promise<z.output<typeof openBatchR
       FROM (SELECT status, created_at FROM batches WHERE NOT sealed AND status <> 'ended'
         UNION ALL SELECT status, created_at FROM batches WHERE sealed AND status <> 'ended') AS unended GROUP BY status`,
   });
-  return z.array(openBatchRow).parse(rows);
+  return openBatchRows.parse(rows);
 }

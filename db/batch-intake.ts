@@ -98,6 +98,8 @@ const openedRow = z
 /** A batch that was just made, or the one that its key made before, as it was found and taken over. */
 export type OpenedBatch = z.output<typeof openedRow>;
 
+const openedRows = z.array(openedRow);
+
 /**
  * Records a batch without lines. If its idempotency key has one already, that one is taken over by this upload, unless
  * all its lines are there or its options differ.
@@ -113,7 +115,7 @@ export async function openBatch(tx: Tx, batch: NewBatch): Promise<OpenedBatch> {
     text: openBatchSql,
     values: [JSON.stringify(batch)],
   });
-  const [opened] = z.array(openedRow).parse(rows);
+  const [opened] = openedRows.parse(rows);
   if (opened === undefined) throw new Error('a batch was neither made nor found');
   return opened;
 }
@@ -167,6 +169,8 @@ WITH placed AS (
 INSERT INTO batch_parts (tenant_id, batch_id, ordinal, part_id)
 SELECT $1, $2, $4, $5::uuid WHERE $5::uuid IS NOT NULL`;
 
+const advancedRows = z.array(z.object({ part_count: z.number() }));
+
 /**
  * Records the next lines of a batch, with their jobs: all of them or none.
  * @returns false if the upload may not add lines: another took over, the batch was canceled, or these lines are there
@@ -189,7 +193,7 @@ export function recordLines(pool: Pool, upload: Upload, chunk: LineChunk): Promi
         JSON.stringify(chunk.faults),
       ],
     });
-    const [advanced] = z.array(z.object({ part_count: z.number() })).parse(rows);
+    const [advanced] = advancedRows.parse(rows);
     if (advanced === undefined) return false;
     if (chunk.jobs.length > 0) await insertJobs(tx, chunk.jobs);
     await tx.query({
@@ -201,6 +205,10 @@ export function recordLines(pool: Pool, upload: Upload, chunk: LineChunk): Promi
   });
 }
 
+const uploadRows = z.array(
+  z.object({ uploadId: z.string(), sealed: z.boolean(), lineCount: z.number(), status: z.string() }),
+);
+
 /** How the upload stands in the ledger; undefined if the batch is gone. */
 export async function getUpload(
   tx: Tx,
@@ -211,9 +219,7 @@ export async function getUpload(
      WHERE tenant_id = $1 AND id = $2`,
     [tenantId, id],
   );
-  return z
-    .array(z.object({ uploadId: z.string(), sealed: z.boolean(), lineCount: z.number(), status: z.string() }))
-    .parse(rows)[0];
+  return uploadRows.parse(rows)[0];
 }
 
 const sealSql = `
@@ -322,6 +328,13 @@ const fileBatchRow = z.object({
 /** A batch whose file is to be read, or read on, by whoever has its upload id. */
 export type FileBatch = z.output<typeof fileBatchRow>;
 
+const fileBatchRows = z.array(fileBatchRow);
+
+/** Batches of a file that nobody has read from for so many milliseconds, the longest waiting first. */
+export const batchesToRead = (idleMs: string): string =>
+  `FROM batches WHERE NOT sealed AND file_id IS NOT NULL
+    AND touched_at < now() - make_interval(secs => ${idleMs}::float8 / 1000) ORDER BY touched_at, id`;
+
 /** Takes over a batch of a file that nobody has read from for `idleMs`. */
 export async function claimFileBatch(
   tx: Tx,
@@ -331,9 +344,7 @@ export async function claimFileBatch(
   const { rows } = await tx.query({
     name: 'claim_file_batch',
     text: `UPDATE batches b SET upload_id = $1, touched_at = now() FROM (
-        SELECT tenant_id, id FROM batches WHERE NOT sealed AND file_id IS NOT NULL
-          AND touched_at < now() - make_interval(secs => $2::float8 / 1000)
-        ORDER BY touched_at, id LIMIT 1 FOR UPDATE SKIP LOCKED) c
+        SELECT tenant_id, id ${batchesToRead('$2')} LIMIT 1 FOR UPDATE SKIP LOCKED) c
       WHERE b.tenant_id = c.tenant_id AND b.id = c.id
       RETURNING b.tenant_id AS "tenantId", b.id, upload_id AS "uploadId", kind, model_version AS "modelVersion",
         model_digest AS "modelDigest", class, on_invalid AS "onInvalid", user_id AS "userId", options,
@@ -341,5 +352,5 @@ export async function claimFileBatch(
         encode(line_hash, 'hex') AS "lineHash", deadline_at AS "deadlineAt", expires_at AS "expiresAt"`,
     values: [uploadId, idleMs],
   });
-  return z.array(fileBatchRow).parse(rows)[0];
+  return fileBatchRows.parse(rows)[0];
 }

@@ -24,6 +24,8 @@ const resultRow = z.object({
 /** A line with what came of it. `output` is the JSON text that the worker wrote, never parsed on its way. */
 export type ResultRow = z.output<typeof resultRow>;
 
+const resultRows = z.array(resultRow);
+
 const fields = sql`coalesce(p.ordinal, 0) AS ordinal, l.item_index, l.index, l.custom_id, l.metadata, l.error AS line_error, j.id AS job_id,
   j.status AS job_status, j.error AS job_error, j.user_id, a.output::text AS output, a.error`;
 
@@ -42,6 +44,8 @@ export const firstPlace: ResultPlace = { ordinal: 0, itemIndex: 0 };
 const partsPerPage = 4;
 const linesPerPage = 256;
 
+const placeRows = z.array(z.object({ ordinal: z.number(), itemIndex: z.number() }));
+
 /** Where the result of line `index` stands in the order of completion; undefined if it has none. */
 export async function findResult(
   reader: Reader,
@@ -52,7 +56,7 @@ export async function findResult(
     SELECT p.ordinal, l.item_index AS "itemIndex" FROM batch_lines l
     JOIN batch_parts p ON p.tenant_id = l.tenant_id AND p.part_id = l.part_id
     WHERE l.tenant_id = ${tenantId} AND l.batch_id = ${id} AND l.index = ${index}`);
-  return z.array(z.object({ ordinal: z.number(), itemIndex: z.number() })).parse(rows)[0];
+  return placeRows.parse(rows)[0];
 }
 
 /**
@@ -73,7 +77,7 @@ export async function listResults(
     WHERE p.ordinal > ${place.ordinal} OR l.item_index >= ${place.itemIndex}
     ORDER BY p.ordinal, l.item_index`);
   const last = ordinals.parse(rows).at(-1)?.ordinal;
-  const results = z.array(resultRow).parse(rows.filter((row) => row['index'] !== null));
+  const results = resultRows.parse(rows.filter((row) => row['index'] !== null));
   if (last !== undefined) return { rows: results, next: { ordinal: last, itemIndex: 0 } };
   return { rows: results, next: place };
 }
@@ -92,7 +96,7 @@ export async function listResultsByInput(
       SELECT * FROM batch_lines WHERE tenant_id = ${tenantId} AND batch_id = ${id} AND index > ${after}
       ORDER BY index LIMIT ${linesPerPage}
     ) l LEFT JOIN batch_parts p ON p.tenant_id = l.tenant_id AND p.part_id = l.part_id ${outcome} ORDER BY l.index`);
-  const results = z.array(resultRow).parse(rows);
+  const results = resultRows.parse(rows);
   const open = results.findIndex(({ ordinal }) => ordinal === 0);
   return open === -1 ? results : results.slice(0, open);
 }

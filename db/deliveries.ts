@@ -79,7 +79,9 @@ export async function getWebhookRequest(
 
 const replayed = `status = 'pending', status_reason = NULL, ended_at = NULL, tries = 0, since = now(), next_attempt_at = now()`;
 
-const replayRow = z.object({ status: z.string(), endpoint: z.string().nullable(), moved: z.boolean() });
+const replayRows = z.array(
+  z.object({ status: z.string(), endpoint: z.string().nullable(), moved: z.boolean() }),
+);
 
 /**
  * Sends a delivery that ended again, under its id and with a schedule of its own.
@@ -104,7 +106,7 @@ export async function replayDelivery(
      SELECT f.status, f.endpoint, EXISTS (SELECT FROM told) AS moved FROM found f`,
     [tenantId, id],
   );
-  const found = z.array(replayRow).parse(rows)[0];
+  const found = replayRows.parse(rows)[0];
   if (found === undefined) return undefined;
   if (found.moved) return 'replayed';
   return found.status === 'pending' ? 'pending' : 'disabled';
@@ -120,6 +122,8 @@ export interface RecoveryWindow {
 const failedSql = `SELECT id FROM deliveries WHERE tenant_id = $1 AND endpoint_id = $2 AND status = 'failed'
   AND created_at >= $3 AND created_at < $4 ORDER BY id LIMIT $5`;
 
+const countRows = z.tuple([z.object({ count: z.number() })]);
+
 /** How many failed deliveries of the endpoint `recoverDeliveries` would send again. */
 export async function countFailed(tx: Tx, endpoint: EndpointName, window: RecoveryWindow): Promise<number> {
   const { rows } = await tx.query(`SELECT count(*)::integer AS count FROM (${failedSql}) AS failed`, [
@@ -129,7 +133,7 @@ export async function countFailed(tx: Tx, endpoint: EndpointName, window: Recove
     window.until,
     window.limit,
   ]);
-  return z.tuple([z.object({ count: z.number() })]).parse(rows)[0].count;
+  return countRows.parse(rows)[0].count;
 }
 
 /** Sends the failed deliveries of the window again, oldest first. @returns how many */
@@ -145,8 +149,10 @@ export async function recoverDeliveries(
        (SELECT count(pg_notify('${deliveriesChannel}', $2::uuid::text)) FROM (SELECT FROM moved LIMIT 1) AS any_moved) AS told FROM moved`,
     [endpoint.tenantId, endpoint.id, window.since, window.until, window.limit],
   );
-  return z.tuple([z.object({ count: z.number() })]).parse(rows)[0].count;
+  return countRows.parse(rows)[0].count;
 }
+
+const madeRows = z.array(z.object({ id: z.string() }));
 
 /** Makes a `webhook.test` for one endpoint. @returns its id; undefined if there is no such endpoint or it is off */
 export async function insertTestDelivery(
@@ -163,5 +169,5 @@ export async function insertTestDelivery(
      SELECT id, pg_notify('${deliveriesChannel}', target_id::text) FROM made`,
     [tenantId, id],
   );
-  return z.array(z.object({ id: z.string() })).parse(rows)[0]?.id;
+  return madeRows.parse(rows)[0]?.id;
 }

@@ -20,13 +20,12 @@ SELECT t.target_id AS id FROM targets t CROSS JOIN LATERAL (
   ORDER BY next_attempt_at LIMIT 1) first
 WHERE first.next_attempt_at <= $1`;
 
+const targetRows = z.array(z.object({ id: z.string() }));
+
 /** Targets with messages due: found by skipping from one to the next in the index, however many messages wait. */
 export async function listDueTargets(tx: Tx, now: Date): Promise<string[]> {
   const rows = await run(tx, 'list_due_targets', dueTargetsSql, [now]);
-  return z
-    .array(z.object({ id: z.string() }))
-    .parse(rows)
-    .map(({ id }) => id);
+  return targetRows.parse(rows).map(({ id }) => id);
 }
 
 // The content is read here and nowhere else; of a subject that is gone there is none. Results are read only where they
@@ -134,6 +133,8 @@ const dueRow = z.object({
 /** A message whose time has come, with its content, where it goes and what signs it. */
 export type DueDelivery = Readonly<z.output<typeof dueRow>>;
 
+const dueRows = z.array(dueRow);
+
 /**
  * The messages that are due longest, up to `room` of each target, without those that are `held`.
  * Call as the one who has locked these targets.
@@ -143,7 +144,7 @@ export async function loadDue(
   wanted: readonly { readonly targetId: string; readonly room: number; readonly held: readonly string[] }[],
   now: Date,
 ): Promise<DueDelivery[]> {
-  return z.array(dueRow).parse(await run(tx, 'load_due', loadDueSql, [JSON.stringify(wanted), now]));
+  return dueRows.parse(await run(tx, 'load_due', loadDueSql, [JSON.stringify(wanted), now]));
 }
 
 /** What one attempt came to, and what follows for its message. `nextAttemptAt` is null at its end. */
@@ -217,6 +218,8 @@ const disabledRow = z.object({ tenantId: z.string(), id: z.string(), reason: z.s
 /** An endpoint that was disabled, and why: `gone` (410) or `failing` (nothing but failure for too long). */
 export type DisabledEndpoint = Readonly<z.infer<typeof disabledRow>>;
 
+const disabledRows = z.array(disabledRow);
+
 /**
  * Writes what became of messages, in one transaction: the ends and next attempts, the log, the health of the endpoints,
  * and which of them are disabled by it: those in `gone`, and those that fail since `failingBefore` or longer.
@@ -246,13 +249,15 @@ export async function finishAttempts(
   }
   return inTransaction(pool, async (tx) => {
     await run(tx, 'finish_attempts', finishSql, [JSON.stringify(finished)]);
-    const disabled = z
-      .array(disabledRow)
-      .parse(await run(tx, 'disable_endpoints', disableSql, [JSON.stringify(suspects), failingBefore]));
+    const disabled = disabledRows.parse(
+      await run(tx, 'disable_endpoints', disableSql, [JSON.stringify(suspects), failingBefore]),
+    );
     if (disabled.length > 0) await run(tx, 'tell_disabled', tellSql, [JSON.stringify(disabled)]);
     return disabled;
   });
 }
+
+const backlogRows = z.tuple([z.object({ pending: z.number(), oldestSeconds: z.number() })]);
 
 /** How many messages are under way, and how long the one that is due longest has been. For metrics. */
 export async function measureDeliveries(tx: Tx): Promise<{ pending: number; oldestSeconds: number }> {
@@ -264,7 +269,7 @@ export async function measureDeliveries(tx: Tx): Promise<{ pending: number; olde
      FROM deliveries WHERE status = 'pending'`,
     [],
   );
-  return z.tuple([z.object({ pending: z.number(), oldestSeconds: z.number() })]).parse(rows)[0];
+  return backlogRows.parse(rows)[0];
 }
 
 /** Deletes messages that ended, and were made before `before`, with their log. @returns how many. */

@@ -8,17 +8,30 @@ import { inTransaction, type Pool, type Tx } from './client.ts';
 import { eraseFacts } from './facts.ts';
 import { jobsChannel, progressChannel } from './jobs.ts';
 
+/** Jobs that wait in the ledger. */
+export const waitingJobs = `FROM jobs WHERE status = 'queued' AND dispatch_id IS NULL ORDER BY class, tenant_id`;
+
+/** Scheduled jobs whose time has come. */
+export const dueJobs = `FROM jobs WHERE status = 'scheduled' AND not_before <= now() ORDER BY not_before`;
+
+/** Jobs that passed their deadline before a worker took them. */
+export const lateJobs = `FROM jobs WHERE deadline_at <= now() AND status IN ('scheduled', 'queued') ORDER BY deadline_at`;
+
 /**
  * The (class, tenant) pairs with jobs that wait, as the common table `pairs` of a WITH RECURSIVE: found by skipping from
  * one pair to the next in the index, however long the backlog.
  */
 export const waitingPairsSql = `pairs AS (
-  (SELECT class, tenant_id FROM jobs WHERE status = 'queued' AND dispatch_id IS NULL ORDER BY class, tenant_id LIMIT 1)
+  (SELECT class, tenant_id ${waitingJobs} LIMIT 1)
   UNION ALL
   SELECT next.class, next.tenant_id FROM pairs p, LATERAL (
     SELECT class, tenant_id FROM jobs WHERE status = 'queued' AND dispatch_id IS NULL
       AND (class, tenant_id) > (p.class, p.tenant_id) ORDER BY class, tenant_id LIMIT 1) next
 )`;
+
+const windowRows = z.array(
+  z.object({ tenant_id: z.string(), class: z.number(), items: z.number(), waiting: z.boolean() }),
+);
 
 const listWindowSql = `
 WITH RECURSIVE ${waitingPairsSql}, used AS (
@@ -33,10 +46,7 @@ ORDER BY 2, 1`;
 /** All tenants and classes with work in the window or waiting for it. */
 export async function listWindow(tx: Tx): Promise<WindowUse[]> {
   const { rows } = await tx.query({ name: 'list_window', text: listWindowSql });
-  return z
-    .array(z.object({ tenant_id: z.string(), class: z.number(), items: z.number(), waiting: z.boolean() }))
-    .parse(rows)
-    .map(({ tenant_id: tenantId, ...row }) => ({ ...row, tenantId }));
+  return windowRows.parse(rows).map(({ tenant_id: tenantId, ...row }) => ({ ...row, tenantId }));
 }
 
 /** A waiting job as the dispatcher sizes it. */
@@ -50,14 +60,16 @@ export interface WaitingJob {
   readonly ageMs: number;
 }
 
-const waitingRow = z.object({
-  id: z.string(),
-  kind: z.string(),
-  model_version: z.string(),
-  item_count: z.number(),
-  character_count: z.number(),
-  age_ms: z.number(),
-});
+const waitingRows = z.array(
+  z.object({
+    id: z.string(),
+    kind: z.string(),
+    model_version: z.string(),
+    item_count: z.number(),
+    character_count: z.number(),
+    age_ms: z.number(),
+  }),
+);
 
 /** The oldest waiting jobs of a tenant and class, locked: another dispatcher passes them over. */
 export async function lockWaiting(
@@ -72,17 +84,14 @@ export async function lockWaiting(
       ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED`,
     values: [args.class, args.tenantId, args.limit],
   });
-  return z
-    .array(waitingRow)
-    .parse(rows)
-    .map((row) => ({
-      id: row.id,
-      kind: row.kind,
-      modelVersion: row.model_version,
-      items: row.item_count,
-      characters: Math.max(1, row.character_count),
-      ageMs: row.age_ms,
-    }));
+  return waitingRows.parse(rows).map((row) => ({
+    id: row.id,
+    kind: row.kind,
+    modelVersion: row.model_version,
+    items: row.item_count,
+    characters: Math.max(1, row.character_count),
+    ageMs: row.age_ms,
+  }));
 }
 
 /** Writes which dispatch each job goes with. Call in the transaction of `lockWaiting`, then commit, then tell Redis. */
@@ -99,6 +108,8 @@ export async function markDispatched(
   });
 }
 
+const dispatchRows = z.array(z.object({ dispatch_id: z.string() }));
+
 /** Dispatches older than `ageMs` of which some job still waits to be taken. */
 export async function listOldDispatches(tx: Tx, ageMs: number, limit: number): Promise<string[]> {
   const { rows } = await tx.query({
@@ -108,10 +119,7 @@ export async function listOldDispatches(tx: Tx, ageMs: number, limit: number): P
         AND dispatched_at < now() - make_interval(secs => $1::float8 / 1000) LIMIT $2`,
     values: [ageMs, limit],
   });
-  return z
-    .array(z.object({ dispatch_id: z.string() }))
-    .parse(rows)
-    .map((row) => row.dispatch_id);
+  return dispatchRows.parse(rows).map((row) => row.dispatch_id);
 }
 
 /** Lets the jobs of lost dispatches wait again; a job that was taken meanwhile is left alone. @returns how many. */
@@ -128,6 +136,8 @@ export async function undispatch(tx: Tx, dispatchIds: readonly string[]): Promis
   return rowCount ?? 0;
 }
 
+const abandonedRows = z.array(z.object({ tenantId: z.string(), id: z.string(), attempt: z.number() }));
+
 /** Jobs whose worker stopped renewing its lease `graceMs` ago, as `retryJobs` takes them. */
 export async function listAbandoned(
   tx: Tx,
@@ -141,7 +151,7 @@ export async function listAbandoned(
         AND lease_until < now() - make_interval(secs => $1::float8 / 1000) AND status <> 'queued' LIMIT $2`,
     values: [graceMs, limit],
   });
-  return z.array(z.object({ tenantId: z.string(), id: z.string(), attempt: z.number() })).parse(rows);
+  return abandonedRows.parse(rows);
 }
 
 /** Queues scheduled jobs whose time has come. @returns how many. */
@@ -149,8 +159,7 @@ export async function queueDue(tx: Tx, limit: number): Promise<number> {
   const { rowCount } = await tx.query({
     name: 'queue_due',
     text: `WITH due AS MATERIALIZED (
-        SELECT tenant_id, id FROM jobs WHERE status = 'scheduled' AND not_before <= now()
-        ORDER BY not_before LIMIT $1 FOR UPDATE SKIP LOCKED),
+        SELECT tenant_id, id ${dueJobs} LIMIT $1 FOR UPDATE SKIP LOCKED),
       moved AS (
         UPDATE jobs j SET status = 'queued', queued_at = coalesce(j.queued_at, now()), event_sequence = j.event_sequence + 1
         FROM due d WHERE j.tenant_id = d.tenant_id AND j.id = d.id RETURNING j.tenant_id, j.id, j.event_sequence),
@@ -164,13 +173,14 @@ export async function queueDue(tx: Tx, limit: number): Promise<number> {
   return rowCount ?? 0;
 }
 
+const expiredRows = z.array(z.object({ job_id: z.string() }));
+
 /** Ends jobs that passed their deadline before a worker took them, and wakes who waits. @returns their ids. */
 export async function expireJobs(tx: Tx, limit: number): Promise<string[]> {
   const { rows } = await tx.query({
     name: 'expire_jobs',
     text: `WITH late AS MATERIALIZED (
-        SELECT tenant_id, id FROM jobs WHERE deadline_at <= now() AND status IN ('scheduled', 'queued')
-        ORDER BY deadline_at LIMIT $1 FOR UPDATE SKIP LOCKED),
+        SELECT tenant_id, id ${lateJobs} LIMIT $1 FOR UPDATE SKIP LOCKED),
       ended AS (
         UPDATE jobs j SET status = 'expired', status_reason = 'deadline_passed', ended_at = clock_timestamp(),
           dispatch_id = NULL, event_sequence = j.event_sequence + 1,
@@ -187,11 +197,10 @@ export async function expireJobs(tx: Tx, limit: number): Promise<string[]> {
         translate(rtrim(encode(uuid_send(job_id), 'base64'), '='), '+/', '-_')) FROM told`,
     values: [limit],
   });
-  return z
-    .array(z.object({ job_id: z.string() }))
-    .parse(rows)
-    .map((row) => row.job_id);
+  return expiredRows.parse(rows).map((row) => row.job_id);
 }
+
+const oldRows = z.array(z.object({ tenant_id: z.string(), id: z.string() }));
 
 /**
  * Deletes terminal jobs at the end of their retention, with all that hangs on them and all that the graph knows from
@@ -205,7 +214,7 @@ export function pruneJobs(pool: Pool, limit: number): Promise<number> {
         AND status IN ('succeeded', 'failed', 'canceled', 'expired') ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED`,
       values: [limit],
     });
-    const old = z.array(z.object({ tenant_id: z.string(), id: z.string() })).parse(rows);
+    const old = oldRows.parse(rows);
     if (old.length === 0) return 0;
     for (const tenantId of [...new Set(old.map((job) => job.tenant_id))].sort()) {
       const jobIds = old.filter((job) => job.tenant_id === tenantId).map((job) => job.id);
@@ -238,6 +247,10 @@ export async function ensurePartitions(tx: Tx): Promise<void> {
   await tx.query(`SELECT ensure_partitions((now() AT TIME ZONE 'UTC')::date, 2)`);
 }
 
+const queueRows = z.array(
+  z.object({ class: z.number(), waiting: z.number(), dispatched: z.number(), oldestSeconds: z.number() }),
+);
+
 /** Queued jobs by class, split into waiting and dispatched, with the age in seconds of the oldest. For metrics. */
 export async function measureQueue(
   tx: Tx,
@@ -254,9 +267,5 @@ export async function measureQueue(
           WHERE dispatch_id IS NOT NULL AND status IN ('queued', 'processing', 'canceling') AND status = 'queued' GROUP BY class
       ) parts GROUP BY class`,
   });
-  return z
-    .array(
-      z.object({ class: z.number(), waiting: z.number(), dispatched: z.number(), oldestSeconds: z.number() }),
-    )
-    .parse(rows);
+  return queueRows.parse(rows);
 }

@@ -34,12 +34,14 @@ const receiptSql = `
 INSERT INTO erasures (tenant_id, id, job_id, completed_at, jobs_erased, texts_erased)
 VALUES ($1, $2, $3, now(), 1, (SELECT count(*) FROM items WHERE tenant_id = $1 AND job_id = $3))`;
 
+const receiptRows = z.array(z.object({ id: z.string() }));
+
 async function findReceipt(tx: Tx, tenantId: string, jobId: string): Promise<string | undefined> {
   const { rows } = await tx.query('SELECT id FROM erasures WHERE tenant_id = $1 AND job_id = $2', [
     tenantId,
     jobId,
   ]);
-  return z.array(z.object({ id: z.string() })).parse(rows)[0]?.id;
+  return receiptRows.parse(rows)[0]?.id;
 }
 
 // Profiles that were made since the job ended hold what it stated; another profile job makes them anew.

@@ -29,6 +29,8 @@ ON CONFLICT (tenant_id, user_id) WHERE user_id IS NOT NULL DO UPDATE
     files_done = false
 RETURNING id, pg_notify('${erasuresChannel}', $4)`;
 
+const receiptRow = z.object({ id: z.string() });
+
 /**
  * Records that everything about the person that is there now is to be erased; what is submitted later stays. While a
  * request is open another one is the same, and reaches further.
@@ -36,18 +38,20 @@ RETURNING id, pg_notify('${erasuresChannel}', $4)`;
  */
 export async function requestErasure(tx: Tx, { tenantId, userId }: PersonName): Promise<string> {
   const { rows } = await tx.query(requestSql, [tenantId, v7(), userId, packUuid(tenantId)]);
-  return z.object({ id: z.string() }).parse(rows[0]).id;
+  return receiptRow.parse(rows[0]).id;
 }
 
 /** `more`: there is a next step; `waiting`: Neo4j has yet to lose its copy; `taken`: another process is at it. */
 export type ErasureStep = 'more' | 'waiting' | 'completed' | 'taken';
 
-const openRow = z.object({
-  user_id: z.string(),
-  last_job_id: z.string(),
-  last_file_id: z.string().nullable(),
-  files_done: z.boolean(),
-});
+const openRows = z.array(
+  z.object({
+    user_id: z.string(),
+    last_job_id: z.string(),
+    last_file_id: z.string().nullable(),
+    files_done: z.boolean(),
+  }),
+);
 
 /**
  * Does the next step of an open erasure.
@@ -64,7 +68,7 @@ export function eraseSome(
         FOR UPDATE SKIP LOCKED`,
       [tenantId, id],
     );
-    const open = z.array(openRow).parse(rows)[0];
+    const open = openRows.parse(rows)[0];
     if (open === undefined) return (await isCompleted(tx, tenantId, id)) ? 'completed' : 'taken';
     const person = { tenantId, userId: open.user_id };
     if (!open.files_done) {
@@ -119,7 +123,7 @@ async function eraseFromFile(
     ]);
 }
 
-const jobRow = z.object({ id: z.string(), texts: z.number() });
+const jobRows = z.array(z.object({ id: z.string(), texts: z.number() }));
 
 /** Erases the oldest of the person's jobs with what hangs on them. @returns false if there was none. */
 async function eraseJobs(
@@ -133,7 +137,7 @@ async function eraseJobs(
       WHERE tenant_id = $1 AND user_id = $2 AND id <= $3 ORDER BY id LIMIT $4 FOR UPDATE`,
     [tenantId, userId, lastJobId, stepMax.jobs],
   );
-  const jobs = z.array(jobRow).parse(rows);
+  const jobs = jobRows.parse(rows);
   if (jobs.length === 0) return false;
   const ids = jobs.map(({ id }) => id);
   // The graph is put right when all of them are gone: edge by edge and step by step it would be counted too often.
@@ -179,7 +183,7 @@ async function eraseProfiles(tx: Tx, { tenantId, userId }: PersonName): Promise<
   return rowCount === stepMax.profiles;
 }
 
-const heldRow = z.object({ tenantId: z.string(), id: z.string(), attempt: z.number() });
+const heldRows = z.array(z.object({ tenantId: z.string(), id: z.string(), attempt: z.number() }));
 
 async function restartProfileJobs(
   tx: Tx,
@@ -192,7 +196,7 @@ async function restartProfileJobs(
     [tenantId, userId],
   );
   const error = { code: 'person_erased', detail: 'What the profile was being made of was erased' };
-  const held = z.array(heldRow).parse(rows);
+  const held = heldRows.parse(rows);
   if (held.length > 0) await retryJobs(tx, held, { delayMs: 0, attemptsMax, error });
 }
 

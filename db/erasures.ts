@@ -30,17 +30,18 @@ export async function getErasure(
   return found;
 }
 
+const openRows = z.array(z.object({ tenant_id: z.string(), id: z.string() }));
+
 /** Requests that are not done, the longest waiting first. */
 export async function listOpenErasures(tx: Tx, limit: number): Promise<ErasureName[]> {
   const { rows } = await tx.query(
     'SELECT tenant_id, id FROM erasures WHERE completed_at IS NULL ORDER BY requested_at LIMIT $1',
     [limit],
   );
-  return z
-    .array(z.object({ tenant_id: z.string(), id: z.string() }))
-    .parse(rows)
-    .map((row) => ({ tenantId: row.tenant_id, id: row.id }));
+  return openRows.parse(rows).map((row) => ({ tenantId: row.tenant_id, id: row.id }));
 }
+
+const backlogRows = z.array(z.object({ open: z.number(), oldestSeconds: z.number() }));
 
 /** How many requests are open, and for how many seconds the first of them has been. For metrics. */
 export async function measureErasures(tx: Tx): Promise<{ open: number; oldestSeconds: number }> {
@@ -48,7 +49,7 @@ export async function measureErasures(tx: Tx): Promise<{ open: number; oldestSec
     `SELECT count(*)::integer AS open, coalesce(extract(epoch FROM now() - min(requested_at)), 0)::float8 AS "oldestSeconds"
       FROM erasures WHERE completed_at IS NULL`,
   );
-  const row = z.array(z.object({ open: z.number(), oldestSeconds: z.number() })).parse(rows)[0];
+  const row = backlogRows.parse(rows)[0];
   return row ?? { open: 0, oldestSeconds: 0 };
 }
 

@@ -35,6 +35,8 @@ const lineRow = z.object({
 });
 type LineRow = Readonly<z.output<typeof lineRow>>;
 
+const lineRows = z.array(lineRow);
+
 /** When the person was first seen; undefined if they never were. */
 export async function getFirstSeen(
   reader: Reader,
@@ -112,7 +114,7 @@ async function listLines(reader: Reader, tenantId: string, jobIds: readonly stri
   const { rows } = await reader.execute(sql`SELECT part_id AS "jobId", index, item_index AS "itemIndex",
       custom_id AS "customId", metadata FROM batch_lines
     WHERE tenant_id = ${tenantId}::uuid AND part_id IN (${wanted}) ORDER BY part_id, item_index`);
-  return z.array(lineRow).parse(rows);
+  return lineRows.parse(rows);
 }
 
 /** The first of these jobs with `pieceMax.texts` texts between them, one at least. */
@@ -143,7 +145,7 @@ export function listProfiles(
     .limit(pieceMax.profiles);
 }
 
-const nodeRow = z.object({ key: z.string(), type: z.string(), name: z.string() });
+const nodeRows = z.array(z.object({ key: z.string(), type: z.string(), name: z.string() }));
 
 /** The next nodes of the person's graph behind the key `after`; none at the end. */
 export async function listNodes(
@@ -153,8 +155,10 @@ export async function listNodes(
 ): Promise<GraphNode[]> {
   const { rows } = await reader.execute(sql`SELECT key, type, name FROM graph_nodes
     WHERE tenant_id = ${tenantId}::uuid AND user_id = ${userId} AND key > ${after ?? ''} ORDER BY key LIMIT ${pieceMax.nodes}`);
-  return z.array(nodeRow).parse(rows);
+  return nodeRows.parse(rows);
 }
+
+const edgeRows = z.array(edgeRow);
 
 /** The next edges of the person's graph behind `after`; none at the end. */
 export async function listEdges(
@@ -168,5 +172,5 @@ export async function listEdges(
       floor(extract(epoch FROM last_at) * 1000)::float8 AS last_ms FROM graph_edges
     WHERE tenant_id = ${tenantId}::uuid AND user_id = ${userId} AND evidence_count > 0 AND (type, source, target) > ${place}
     ORDER BY type, source, target LIMIT ${pieceMax.edges}`);
-  return z.array(edgeRow).parse(rows);
+  return edgeRows.parse(rows);
 }

@@ -18,7 +18,7 @@ export async function eraseFacts(
 ): Promise<number> {
   const values = [args.tenantId, args.jobIds];
   const locked = await tx.query({ name: 'erase_lock', text: eraseLockSql, values });
-  if (z.array(countRow).parse(locked.rows)[0]?.count === 0) return 0;
+  if (countRows.parse(locked.rows)[0]?.count === 0) return 0;
   await tx.query({ name: 'erase_edges', text: eraseEdgesSql, values });
   await tx.query({ name: 'erase_nodes', text: eraseNodesSql, values });
   const { rowCount } = await tx.query({
@@ -29,7 +29,7 @@ export async function eraseFacts(
   return rowCount ?? 0;
 }
 
-const countRow = z.object({ count: z.number() });
+const countRows = z.array(z.object({ count: z.number() }));
 
 const eraseLockSql = `
 WITH ends AS MATERIALIZED (
@@ -112,6 +112,8 @@ export async function rebuildGraph(
 const userRow = z.object({ tenant_id: z.string(), user_id: z.string() });
 type User = z.infer<typeof userRow>;
 
+const userRows = z.array(userRow);
+
 async function listUsers(tx: Tx, after: readonly string[], tenantId: string | undefined): Promise<User[]> {
   const page = (table: string) => `SELECT DISTINCT tenant_id, user_id FROM ${table}
     WHERE (tenant_id, user_id) > ($1::uuid, $2::text) AND ($3::uuid IS NULL OR tenant_id = $3) ORDER BY 1, 2 LIMIT $4`;
@@ -120,7 +122,7 @@ async function listUsers(tx: Tx, after: readonly string[], tenantId: string | un
       (${page('facts')}) UNION (${page('graph_edges')}) UNION (${page('graph_nodes')})) u ORDER BY 1, 2 LIMIT $4`,
     values: [...after, tenantId ?? null, rebuildUsersMax],
   });
-  return z.array(userRow).parse(rows);
+  return userRows.parse(rows);
 }
 
 /** Makes nodes and edges of these users anew from the facts. @returns how many had to be put right. */
@@ -180,7 +182,7 @@ export async function eraseUnfounded(
 ): Promise<number> {
   const values = [[person.tenantId], [person.userId]];
   const { rows } = await tx.query(listUnfoundedSql, [...values, limit]);
-  const edges = z.array(endsRow).parse(rows);
+  const edges = endsRows.parse(rows);
   if (edges.length === 0) return 0;
   const keys = [...new Set(edges.flatMap(({ source, target }) => [source, target]))];
   await tx.query(
@@ -196,7 +198,7 @@ export async function eraseUnfounded(
   return edges.length;
 }
 
-const endsRow = z.object({ type: z.string(), source: z.string(), target: z.string() });
+const endsRows = z.array(z.object({ type: z.string(), source: z.string(), target: z.string() }));
 
 const listUnfoundedSql = `${whose}
 SELECT g.type, g.source, g.target FROM whose w JOIN graph_edges g USING (tenant_id, user_id)
@@ -211,6 +213,8 @@ const microseconds = (moment: string) =>
 export const copyColumns = `g.tenant_id, g.user_id, g.type, g.source, g.target, g.relation, g.evidence_count,
   g.strength_ppm, g.analyses, ${microseconds('g.first_at')} AS first_us, ${microseconds('g.last_at')} AS last_us`;
 
+const edgeRows = z.array(copiedEdge);
+
 /** The checksum of the graph of one tenant or of all. Call in a transaction of one snapshot if results are being stored. */
 export async function checksumGraph(tx: Tx, tenantId?: string): Promise<GraphChecksum> {
   const checksum = createChecksum();
@@ -223,7 +227,7 @@ export async function checksumGraph(tx: Tx, tenantId?: string): Promise<GraphChe
         ORDER BY tenant_id, user_id, type, source, target LIMIT $7`,
       values: [...edge, tenant, pageRows],
     });
-    const page = z.array(copiedEdge).parse(rows);
+    const page = edgeRows.parse(rows);
     page.forEach(checksum.addEdge);
     const last = page.at(-1);
     if (last === undefined) break;
@@ -232,6 +236,8 @@ export async function checksumGraph(tx: Tx, tenantId?: string): Promise<GraphChe
   await addNodes(tx, tenant, checksum.addNode);
   return checksum.result();
 }
+
+const nodeRows = z.array(copiedNode);
 
 async function addNodes(
   tx: Tx,
@@ -245,7 +251,7 @@ async function addNodes(
         AND (tenant_id, user_id, key) > ($1::uuid, $2::text, $3::text) ORDER BY tenant_id, user_id, key LIMIT $5`,
       values: [...after, tenant, pageRows],
     });
-    const page = z.array(copiedNode).parse(rows);
+    const page = nodeRows.parse(rows);
     page.forEach(add);
     const last = page.at(-1);
     if (last === undefined) return;

@@ -93,6 +93,8 @@ export async function listFilePage(
   return { files: backwards ? rows.toReversed() : rows, hasMore: found.length > place.limit };
 }
 
+const chunkRows = z.array(z.object({ content: z.instanceof(Buffer) }));
+
 /** A chunk of a file's content; undefined behind the last. */
 export async function getFileChunk(
   tx: Tx,
@@ -104,7 +106,7 @@ export async function getFileChunk(
     text: 'SELECT content FROM file_chunks WHERE tenant_id = $1 AND file_id = $2 AND index = $3',
     values: [tenantId, id, index],
   });
-  return z.array(z.object({ content: z.instanceof(Buffer) })).parse(rows)[0]?.content;
+  return chunkRows.parse(rows)[0]?.content;
 }
 
 /** Whether the tenant's file is there still. */
@@ -123,6 +125,8 @@ export async function deleteFile(tx: Tx, { tenantId, id }: BatchName): Promise<b
   return rowCount === 1;
 }
 
+const oldRows = z.array(z.object({ tenantId: z.string(), id: z.string() }));
+
 /** Deletes files at the end of their retention, and uploads that broke off an hour ago. @returns how many */
 export async function pruneFiles(tx: Tx, limit: number): Promise<number> {
   const { rows } = await tx.query(
@@ -130,10 +134,12 @@ export async function pruneFiles(tx: Tx, limit: number): Promise<number> {
      WHERE expires_at <= now() OR (sealed_at IS NULL AND created_at < now() - interval '1 hour') LIMIT $1`,
     [limit],
   );
-  const old = z.array(z.object({ tenantId: z.string(), id: z.string() })).parse(rows);
+  const old = oldRows.parse(rows);
   for (const name of old) await deleteFile(tx, name);
   return old.length;
 }
+
+const nextRows = z.array(z.object({ id: z.string() }));
 
 /**
  * Takes the lines of a person out of the tenant's next file behind `after`, and lines that cannot be read but name the
@@ -151,7 +157,7 @@ export async function eraseUserFromNextFile(
     'SELECT id FROM files WHERE tenant_id = $1 AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT 1',
     [tenantId, after],
   );
-  const id = z.array(z.object({ id: z.string() })).parse(rows)[0]?.id;
+  const id = nextRows.parse(rows)[0]?.id;
   if (id !== undefined) await eraseUserFromFile(tx, { tenantId, id }, userId);
   return id;
 }

@@ -134,6 +134,9 @@ export async function migrateNeo4j(db: Neo4j, onNew: () => Promise<unknown>): Pr
   await db.command(10_000, mark, { version: migrations.length });
 }
 
+const keyRows = z.array(z.object({ key: z.string() }));
+const statsRows = z.array(statsRow);
+
 export function createNeo4jGraph(db: Neo4j): GraphStore {
   return {
     name: 'neo4j',
@@ -166,15 +169,12 @@ export function createNeo4jGraph(db: Neo4j): GraphStore {
       const rows = await db.read(query.timeoutMs, (run) =>
         run(searchCypher, { ...parametersOf(query), text }),
       );
-      return z
-        .array(z.object({ key: z.string() }))
-        .parse(rows)
-        .map(({ key }) => toNode(key));
+      return keyRows.parse(rows).map(({ key }) => toNode(key));
     },
     stats: async (given) => {
       const query = boundQuery(given, { depth: 1, limit: 10 });
       const rows = await db.read(query.timeoutMs, (run) => run(statsCypher, parametersOf(query)));
-      return toStats(z.array(statsRow).parse(rows)[0] ?? { nodes: [], edges: [], top: [] });
+      return toStats(statsRows.parse(rows)[0] ?? { nodes: [], edges: [], top: [] });
     },
   };
 }

@@ -22,6 +22,8 @@ import {
 
 type Ask = <Row extends z.ZodType>(row: Row, statement: SQL) => Promise<z.output<Row>[]>;
 
+const keyRow = z.object({ key: z.string() });
+
 /** @param pool of the role `reader`. */
 export function createPostgresGraph(pool: Pool): GraphStore {
   return {
@@ -48,8 +50,9 @@ export function createPostgresGraph(pool: Pool): GraphStore {
     },
     search: async (given) => {
       const query = boundQuery(given, { depth: 1, limit: 20 }, { text: given.text });
-      const row = z.object({ key: z.string() });
-      const found = await within(pool, query, (ask) => ask(row, searchSql(query, given.text.toLowerCase())));
+      const found = await within(pool, query, (ask) =>
+        ask(keyRow, searchSql(query, given.text.toLowerCase())),
+      );
       return found.map(({ key }) => toNode(key));
     },
     stats: async (given) => {

@@ -46,7 +46,7 @@ WITH found AS MATERIALIZED (
 SELECT f.status AS before, coalesce(m.status, f.status) AS after, woken.jobs, woken.workers
 FROM found f LEFT JOIN moved m ON true CROSS JOIN woken`;
 
-const canceledRow = z.object({ before: z.enum(jobStatuses), after: z.enum(jobStatuses) });
+const canceledRows = z.array(z.object({ before: z.enum(jobStatuses), after: z.enum(jobStatuses) }));
 
 /**
  * Cancels a job: at once if no worker has it, else as soon as its worker is done with it or lets go of it.
@@ -58,5 +58,5 @@ export async function cancelJob(
   id: string,
 ): Promise<{ before: JobStatus; after: JobStatus } | undefined> {
   const rows = await run(tx, 'cancel_job', cancelJobSql, [tenantId, id]);
-  return z.array(canceledRow).parse(rows)[0];
+  return canceledRows.parse(rows)[0];
 }

@@ -14,12 +14,14 @@ export interface StoredKey {
   readonly scopes: readonly Scope[];
 }
 
-const keyRow = z.object({
-  tenantId: z.string(),
-  tier: z.enum(tiers),
-  hash: z.instanceof(Buffer),
-  scopes: z.array(z.enum(scopes)),
-});
+const keyRows = z.array(
+  z.object({
+    tenantId: z.string(),
+    tier: z.enum(tiers),
+    hash: z.instanceof(Buffer),
+    scopes: z.array(z.enum(scopes)),
+  }),
+);
 
 /** The key of that id, or undefined if there is none, it was revoked or has expired. */
 export async function getKey(tx: Tx, id: string): Promise<StoredKey | undefined> {
@@ -29,8 +31,10 @@ export async function getKey(tx: Tx, id: string): Promise<StoredKey | undefined>
       WHERE k.id = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())`,
     values: [id],
   });
-  return z.array(keyRow).parse(rows)[0];
+  return keyRows.parse(rows)[0];
 }
+
+const tenantRows = z.tuple([z.object({ id: z.string() })]);
 
 /**
  * Makes the tenant of that name, or gives the one that is there the tier, if one is named. Needs the owner's rights.
@@ -42,7 +46,7 @@ export async function ensureTenant(tx: Tx, name: string, tier: Tier | undefined)
       ON CONFLICT (name) DO UPDATE SET tier = coalesce($3, t.tier) RETURNING id`,
     [v7(), name, tier ?? null],
   );
-  return z.tuple([z.object({ id: z.string() })]).parse(rows)[0].id;
+  return tenantRows.parse(rows)[0].id;
 }
 
 /** Stores a key. Needs the owner's rights. */
@@ -78,6 +82,8 @@ const listedKey = z.object({
 /** A key as an operator sees it. */
 export type ListedKey = z.output<typeof listedKey>;
 
+const listedRows = z.array(listedKey);
+
 /** The keys of one tenant, or of all, oldest first. Needs the owner's rights. */
 export async function listKeys(tx: Tx, tenant: string | undefined): Promise<ListedKey[]> {
   const { rows } = await tx.query(
@@ -87,7 +93,7 @@ export async function listKeys(tx: Tx, tenant: string | undefined): Promise<List
       WHERE $1::text IS NULL OR t.name = $1 ORDER BY t.name, k.created_at, k.id`,
     [tenant ?? null],
   );
-  return z.array(listedKey).parse(rows);
+  return listedRows.parse(rows);
 }
 
 /** Writes when keys were used last, for those of which what is known is older than a minute. */

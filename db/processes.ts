@@ -44,15 +44,17 @@ export async function pruneProcesses(tx: Tx): Promise<void> {
   await tx.query(`DELETE FROM processes WHERE seen_at < now() - interval '10 minutes'`);
 }
 
-const processRow = z.object({
-  id: z.string(),
-  type: z.string(),
-  host: z.string(),
-  pid: z.number(),
-  info: z.record(z.string(), z.unknown()),
-  started_at: z.date(),
-  seen_at: z.date(),
-});
+const processRows = z.array(
+  z.object({
+    id: z.string(),
+    type: z.string(),
+    host: z.string(),
+    pid: z.number(),
+    info: z.record(z.string(), z.unknown()),
+    started_at: z.date(),
+    seen_at: z.date(),
+  }),
+);
 
 /** The processes seen within the limit, oldest first. */
 export async function listProcesses(tx: Tx): Promise<ProcessRow[]> {
@@ -61,8 +63,7 @@ export async function listProcesses(tx: Tx): Promise<ProcessRow[]> {
     text: `SELECT * FROM processes WHERE seen_at > now() - make_interval(secs => $1) ORDER BY type, started_at, id`,
     values: [heartbeatLimitSeconds],
   });
-  return z
-    .array(processRow)
+  return processRows
     .parse(rows)
     .map(({ started_at: startedAt, seen_at: seenAt, ...row }) => ({ ...row, startedAt, seenAt }));
 }

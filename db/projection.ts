@@ -30,9 +30,11 @@ export async function asProjector(pool: Pool, work: (client: Tx) => Promise<unkn
   }
 }
 
+const heldRows = z.array(z.object({ held: z.boolean() }));
+
 async function lockProjector(tx: Tx): Promise<boolean> {
   const { rows } = await tx.query('SELECT pg_try_advisory_lock($1) AS held', [projectorLock]);
-  return z.array(z.object({ held: z.boolean() })).parse(rows)[0]?.held ?? false;
+  return heldRows.parse(rows)[0]?.held ?? false;
 }
 
 const batchEdges = 500;
@@ -65,6 +67,8 @@ const pendingEdge = copiedEdge.omit({ first_us: true, last_us: true }).extend({
 /** An edge as it is to be; gone if `evidence_count` is 0. */
 type PendingEdge = Readonly<z.infer<typeof pendingEdge>>;
 
+const pendingRows = z.array(pendingEdge);
+
 // An edge is marked before it first leaves, so that erasing it leaves a row by which Neo4j loses it as well.
 const claimSql = `
 WITH pending AS MATERIALIZED (
@@ -82,7 +86,7 @@ SELECT ${copyColumns}, g.version FROM locked g`;
 
 async function claimEdges(tx: Tx, limit: number): Promise<PendingEdge[]> {
   const { rows } = await tx.query({ name: 'claim_edges', text: claimSql, values: [limit] });
-  return z.array(pendingEdge).parse(rows);
+  return pendingRows.parse(rows);
 }
 
 const markSql = (action: string) => `
@@ -114,6 +118,8 @@ async function markProjected(tx: Tx, edges: readonly PendingEdge[]): Promise<voi
   });
 }
 
+const lagRows = z.array(z.object({ pending: z.number(), lagSeconds: z.number() }));
+
 /** How far the copy is behind: edges that wait, and for how many seconds the first of them does. */
 export async function measureProjection(tx: Tx): Promise<{ pending: number; lagSeconds: number }> {
   const { rows } = await tx.query({
@@ -121,7 +127,7 @@ export async function measureProjection(tx: Tx): Promise<{ pending: number; lagS
     text: `SELECT count(*)::integer AS pending, coalesce(extract(epoch FROM now() - min(changed_at)), 0)::float8 AS "lagSeconds"
       FROM graph_edges WHERE version > projected_version`,
   });
-  const row = z.array(z.object({ pending: z.number(), lagSeconds: z.number() })).parse(rows)[0];
+  const row = lagRows.parse(rows)[0];
   return { pending: row?.pending ?? 0, lagSeconds: Math.max(0, row?.lagSeconds ?? 0) };
 }
 
@@ -139,12 +145,14 @@ export async function resetProjection(tx: Tx, tenantId?: string): Promise<number
   }
 }
 
+const behindRows = z.array(z.object({ behind: z.boolean() }));
+
 /** True if some edge of the tenant has waited longer than `seconds` for its copy. `reader` sees the tenant alone. */
 export async function isBehind(reader: Reader, tenantId: string, seconds: number): Promise<boolean> {
   const { rows } =
     await reader.execute(sql`SELECT EXISTS (SELECT FROM graph_edges WHERE version > projected_version
     AND tenant_id = ${tenantId}::uuid AND changed_at < now() - make_interval(secs => ${seconds})) AS behind`);
-  return z.array(z.object({ behind: z.boolean() })).parse(rows)[0]?.behind ?? false;
+  return behindRows.parse(rows)[0]?.behind ?? false;
 }
 
 const writeTimeoutMs = 15_000;

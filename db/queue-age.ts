@@ -23,16 +23,12 @@ UNION ALL
 SELECT class, NULL, min(queued_at) FROM jobs
 WHERE dispatch_id IS NOT NULL AND status IN ('queued', 'processing', 'canceling') AND status = 'queued' GROUP BY class`;
 
+const lineRows = z.array(
+  z.object({ class: z.number(), tenantId: z.string().nullable(), firstQueuedAt: z.date() }),
+);
+
 /** The lines that are not empty. */
 export async function measureLines(tx: Tx): Promise<Line[]> {
   const { rows } = await tx.query({ name: 'measure_lines', text: measureLinesSql });
-  return z
-    .array(
-      z.object({
-        class: z.number(),
-        tenantId: z.string().nullable(),
-        firstQueuedAt: z.date(),
-      }),
-    )
-    .parse(rows);
+  return lineRows.parse(rows);
 }

@@ -45,15 +45,17 @@ LEFT JOIN LATERAL (
     ORDER BY id LIMIT ${readJobsMax}) AS next) AS numbered
   GROUP BY numbered.part ORDER BY numbered.part) AS part ON true`;
 
-const lineRow = z.object({
-  class: z.number(),
-  tenantId: z.string(),
-  headId: z.string(),
-  firstId: z.string().nullable(),
-  lastId: z.string().nullable(),
-  jobs: z.number().nullable(),
-  items: z.number().nullable(),
-});
+const lineRows = z.array(
+  z.object({
+    class: z.number(),
+    tenantId: z.string(),
+    headId: z.string(),
+    firstId: z.string().nullable(),
+    lastId: z.string().nullable(),
+    jobs: z.number().nullable(),
+    items: z.number().nullable(),
+  }),
+);
 
 /** The lines that are not empty, each from behind the job `after` on. */
 export async function readLines(
@@ -66,7 +68,7 @@ export async function readLines(
     values: [JSON.stringify(known)],
   });
   const lines = new Map<string, { tenantId: string; class: number; headId: string; parts: LinePart[] }>();
-  for (const { firstId, lastId, jobs, items, ...row } of z.array(lineRow).parse(rows)) {
+  for (const { firstId, lastId, jobs, items, ...row } of lineRows.parse(rows)) {
     const name = `${row.tenantId} ${row.class}`;
     const line = lines.get(name) ?? { ...row, parts: [] };
     lines.set(name, line);
@@ -89,15 +91,17 @@ export interface WindowLine {
   readonly lastDispatchedAt: Date | null;
 }
 
-const windowRow = z.object({
-  tenantId: z.string(),
-  class: z.number(),
-  claimedItems: z.number(),
-  queuedItems: z.number(),
-  queuedJobs: z.number(),
-  firstDispatchedAt: z.date().nullable(),
-  lastDispatchedAt: z.date().nullable(),
-});
+const windowRows = z.array(
+  z.object({
+    tenantId: z.string(),
+    class: z.number(),
+    claimedItems: z.number(),
+    queuedItems: z.number(),
+    queuedJobs: z.number(),
+    firstDispatchedAt: z.date().nullable(),
+    lastDispatchedAt: z.date().nullable(),
+  }),
+);
 
 /** The window by tenant and class. */
 export async function readWindow(tx: Tx): Promise<WindowLine[]> {
@@ -112,8 +116,10 @@ export async function readWindow(tx: Tx): Promise<WindowLine[]> {
       FROM jobs WHERE dispatch_id IS NOT NULL AND status IN ('queued', 'processing', 'canceling')
       GROUP BY tenant_id, class`,
   });
-  return z.array(windowRow).parse(rows);
+  return windowRows.parse(rows);
 }
+
+const endRows = z.array(z.object({ id: z.string(), endedAt: z.date(), finished: z.boolean() }));
 
 /** When those of the jobs ended that have; `finished` if they came to a result or an error of their own. */
 export async function listEnds(
@@ -128,5 +134,5 @@ export async function listEnds(
       WHERE j.ended_at IS NOT NULL`,
     values: [JSON.stringify(jobs), jobs.map(({ id }) => id)],
   });
-  return z.array(z.object({ id: z.string(), endedAt: z.date(), finished: z.boolean() })).parse(rows);
+  return endRows.parse(rows);
 }

@@ -7,6 +7,8 @@ const rowsPerFetch = 1000;
 /** A query that sorts a large table is silent for long before its first row. */
 const fetchMsMax = 3_600_000;
 
+const fetchedRows = z.array(z.record(z.string(), z.unknown()));
+
 /**
  * Yields each row of `sql` as an object, in its order, from one snapshot of the database.
  * @param sql one SELECT; the transaction is read-only
@@ -24,7 +26,7 @@ export async function* streamQuery(
     await client.query(`DECLARE backfill NO SCROLL CURSOR FOR ${sql}`);
     for (;;) {
       const { rows } = await client.query(`FETCH ${rowsPerFetch} FROM backfill`);
-      yield* z.array(z.record(z.string(), z.unknown())).parse(rows);
+      yield* fetchedRows.parse(rows);
       if (rows.length < rowsPerFetch) return;
     }
   } finally {

@@ -88,6 +88,8 @@ WITH input AS MATERIALIZED (
 )
 SELECT id FROM accepted`;
 
+const acceptedRows = z.array(z.object({ id: z.string() }));
+
 /**
  * Records jobs with their items, first event and idempotency keys: all of them, or none if it throws.
  * A key may stand only once in `newJobs`; the caller keeps the order of keys out of deadlocks by sending one group.
@@ -95,21 +97,18 @@ SELECT id FROM accepted`;
  */
 export async function insertJobs(tx: Tx, newJobs: readonly NewJob[]): Promise<Set<string>> {
   const result = await run(tx, 'insert_jobs', insertJobsSql, [JSON.stringify(newJobs)]);
-  return new Set(
-    z
-      .array(z.object({ id: z.string() }))
-      .parse(result)
-      .map((row) => row.id),
-  );
+  return new Set(acceptedRows.parse(result).map((row) => row.id));
 }
 
-const keyRow = z.object({
-  tenant_id: z.string(),
-  route: z.string(),
-  key: z.string(),
-  fingerprint: z.string(),
-  job_id: z.string(),
-});
+const keyRows = z.array(
+  z.object({
+    tenant_id: z.string(),
+    route: z.string(),
+    key: z.string(),
+    fingerprint: z.string(),
+    job_id: z.string(),
+  }),
+);
 
 /** Which job each idempotency key belongs to, with the fingerprint (hex) of the body it came with. */
 export async function listIdempotencyKeys(
@@ -124,8 +123,5 @@ export async function listIdempotencyKeys(
        (SELECT "tenantId", route, key FROM json_to_recordset($1) AS x("tenantId" uuid, route text, key text))`,
     [JSON.stringify(keys)],
   );
-  return z
-    .array(keyRow)
-    .parse(rows)
-    .map((row) => ({ ...row, tenantId: row.tenant_id, jobId: row.job_id }));
+  return keyRows.parse(rows).map((row) => ({ ...row, tenantId: row.tenant_id, jobId: row.job_id }));
 }

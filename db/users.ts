@@ -95,6 +95,8 @@ export async function lockProfiles(tx: Tx, { tenantId, userId }: PersonName): Pr
   ]);
 }
 
+const versionRows = z.array(z.object({ version: z.number() }));
+
 /**
  * Stores a profile as the person's next version. Call in the transaction that completes its job: the person's profiles
  * are locked until its end, so that two made at once do not take the same number.
@@ -115,5 +117,5 @@ export async function insertProfile(
      FROM profiles WHERE tenant_id = $1::uuid AND user_id = $2 RETURNING version`,
     [profile.tenantId, profile.userId, profile.jobId, JSON.stringify(profile.profile)],
   );
-  return z.array(z.object({ version: z.number() })).parse(rows)[0]?.version ?? 1;
+  return versionRows.parse(rows)[0]?.version ?? 1;
 }

@@ -97,6 +97,8 @@ export async function updateEndpoint(
   return rowCount === 1;
 }
 
+const deliveryRows = z.array(z.object({ id: z.string() }));
+
 /**
  * Deletes an endpoint with its secrets, its deliveries and their log. Call inside a transaction: the log goes last, so
  * that of an attempt that ends meanwhile nothing is left. @returns false if there is no such endpoint
@@ -117,7 +119,7 @@ export async function deleteEndpoint(tx: Tx, { tenantId, id }: EndpointName): Pr
     'DELETE FROM deliveries WHERE tenant_id = $1 AND endpoint_id = $2 RETURNING id',
     values,
   );
-  const deliveryIds = z.array(z.object({ id: z.string() })).parse(rows);
+  const deliveryIds = deliveryRows.parse(rows);
   await tx.query('DELETE FROM delivery_attempts WHERE tenant_id = $1 AND delivery_id = ANY($2::uuid[])', [
     tenantId,
     deliveryIds.map((delivery) => delivery.id),

@@ -18,6 +18,8 @@ const lockSeed = 7_318_020_413;
 
 const reconnectMs = 250;
 
+const targetRows = z.array(z.object({ id: z.string() }));
+
 /**
  * Connects until closed and reconnects by itself. It must be direct: a pooler drops LISTEN and locks.
  * @param on.told the ids of targets that got new messages
@@ -74,10 +76,7 @@ export function createTargetLocks(
     if (client === undefined || targetIds.length === 0) return [];
     const text = `SELECT id FROM unnest($1::text[]) AS id WHERE ${statement}(hashtextextended(id, ${lockSeed}))`;
     const { rows } = await client.query(text, [targetIds]);
-    return z
-      .array(z.object({ id: z.string() }))
-      .parse(rows)
-      .map(({ id }) => id);
+    return targetRows.parse(rows).map(({ id }) => id);
   };
 
   void connect();

@@ -17,6 +17,8 @@ const secretRow = z.object({
 export type SecretRow = Readonly<z.infer<typeof secretRow>>;
 export type NewSecret = Omit<SecretRow, 'createdAt' | 'expiresAt'>;
 
+const secretRows = z.array(secretRow);
+
 /** Whose secret: an endpoint's, or the tenant's own if both ids are the same. */
 export interface SecretOwner {
   readonly tenantId: string;
@@ -34,7 +36,7 @@ export async function listSecrets(tx: Tx, owner: SecretOwner): Promise<SecretRow
       AND (expires_at IS NULL OR expires_at > now()) ORDER BY created_at DESC, id DESC`,
     values: [owner.tenantId, owner.ownerId],
   });
-  return z.array(secretRow).parse(rows);
+  return secretRows.parse(rows);
 }
 
 /** Stores the first secret of an owner; of two at the same moment one. Call inside a transaction, and read which it is. */
@@ -46,6 +48,8 @@ export async function insertFirstSecret(tx: Tx, secret: NewSecret): Promise<void
     [secret.tenantId, secret.ownerId, secret.id, secret.keyId, secret.sealed],
   );
 }
+
+const endRows = z.array(z.object({ expiresAt: z.date() }));
 
 /**
  * Adds a secret, and lets those before it sign along until `overlapMs` from now, or as long as they would have.
@@ -66,7 +70,7 @@ export async function rotateSecret(tx: Tx, secret: NewSecret, overlapMs: number)
     'INSERT INTO webhook_secrets (tenant_id, owner_id, id, key_id, sealed) VALUES ($1, $2, $3, $4, $5)',
     [secret.tenantId, secret.ownerId, secret.id, secret.keyId, secret.sealed],
   );
-  const ends = z.array(z.object({ expiresAt: z.date() })).parse(rows);
+  const ends = endRows.parse(rows);
   return ends.map(({ expiresAt }) => expiresAt).sort((a, b) => b.getTime() - a.getTime())[0] ?? null;
 }
 
@@ -76,7 +80,7 @@ export async function listSealedOtherwise(tx: Tx, keyId: string, limit: number):
     keyId,
     limit,
   ]);
-  return z.array(secretRow).parse(rows);
+  return secretRows.parse(rows);
 }
 
 /** Stores a secret as another key sealed it, unless it changed since it was read. */

@@ -50,31 +50,29 @@ export interface Ticker {
 export const nothingToDo = 'nothing to do';
 export type TickEnd = typeof nothingToDo | undefined;
 
-/** While ticks find nothing to do, the pause between them grows, an interval at a time, to so many intervals. */
-const idleIntervals = 4;
-
+/** @param idleMs how long it pauses after a tick that found nothing to do; by default as long as after any other */
 export function startTicker(
   name: string,
   intervalMs: number,
   log: Logger,
   tick: (signal: AbortSignal) => Promise<unknown>,
+  idleMs = intervalMs,
 ): Ticker {
   const stop = new AbortController();
   let nap = new AbortController();
   let lastSuccess = performance.now();
   const loop = async (): Promise<void> => {
-    let intervals = 1;
     while (!stop.signal.aborted) {
+      let pauseMs = intervalMs;
       try {
-        const found = await tick(stop.signal);
-        intervals = found === nothingToDo ? Math.min(idleIntervals, intervals + 1) : 1;
+        if ((await tick(stop.signal)) === nothingToDo) pauseMs = idleMs;
         lastSuccess = performance.now();
       } catch (error) {
         metrics.tickFailures.inc({ tick: name });
         log.warn({ err: error, tick: name }, 'tick failed');
       }
       nap = new AbortController();
-      await delay(intervals * intervalMs, undefined, {
+      await delay(pauseMs, undefined, {
         signal: AbortSignal.any([stop.signal, nap.signal]),
       }).catch(() => undefined);
     }

@@ -41,7 +41,7 @@ const jobsMax = 500;
 const erasedMax = 50;
 
 /** How long a reader of a file may say nothing before another takes its place; a chunk takes a fraction of it. */
-const readerIdleMs = 15_000;
+export const readerIdleMs = 15_000;
 
 export function createBatchTicks(options: {
   readonly config: Config;

@@ -49,9 +49,11 @@ export function userRoutes(context: Context): Router {
   return router;
 }
 
+const pathId = z.string();
+
 /** @throws ProblemError `invalid_request` for an id that no job could have had. */
 export function readPerson(request: Request): PersonName {
-  const userId = z.string().parse(request.params['user_id']);
+  const userId = pathId.parse(request.params['user_id']);
   if (Array.from(userId).length > limits.userIdCharactersMax || !isStorable(userId)) {
     const detail = `Has 1 to ${limits.userIdCharactersMax} characters, without NUL`;
     throw invalidRequest([{ pointer: '/user_id', code: 'invalid_value', detail }]);
@@ -89,8 +91,10 @@ const showEmotions: Show = async (context, person, request, response) => {
 
 export const version = queryInteger(1, 2_147_483_647);
 
+const profileQuery = z.strictObject({ version: version.optional() });
+
 const showProfile: Show = async (context, person, request, response) => {
-  const query = validate(z.strictObject({ version: version.optional() }), request.query, '?');
+  const query = validate(profileQuery, request.query, '?');
   const found = await findProfile(context, person, query.version);
   const tag = `"profile-${found.version}-${found.jobId}"`;
   response.setHeader('ETag', tag);
@@ -107,8 +111,10 @@ function hasTag(request: Request, tag: string): boolean {
   return given.some((entry) => ['*', tag].includes(entry.trim().replace(/^W\//, '')));
 }
 
+const diffQuery = z.strictObject({ from: version, to: version });
+
 const showProfileDiff: Show = async (context, person, request, response) => {
-  const query = validate(z.strictObject({ from: version, to: version }), request.query, '?');
+  const query = validate(diffQuery, request.query, '?');
   const [from, to] = await Promise.all([
     findProfile(context, person, query.from),
     findProfile(context, person, query.to),
@@ -155,8 +161,10 @@ function readBounds(query: {
   return { depth: query.depth, minStrength: query.min_strength, limit: query.limit };
 }
 
+const graphQuery = z.strictObject({ ...bounds, from: key.optional() });
+
 const showGraph: Show = async ({ graph }, person, request, response) => {
-  const query = validate(z.strictObject({ ...bounds, from: key.optional() }), request.query, '?');
+  const query = validate(graphQuery, request.query, '?');
   const { nodes, edges, truncated } = await graph.subgraph({
     ...person,
     ...readBounds(query),
@@ -165,9 +173,15 @@ const showGraph: Show = async ({ graph }, person, request, response) => {
   response.json({ user_id: person.userId, nodes, edges: edges.map(toEdgeView), truncated });
 };
 
+const pathsQuery = z.strictObject({
+  ...bounds,
+  from: key,
+  to: key,
+  shortest: z.enum(['true', 'false']).default('false'),
+});
+
 const showPaths: Show = async ({ graph }, person, request, response) => {
-  const ends = { from: key, to: key, shortest: z.enum(['true', 'false']).default('false') };
-  const query = validate(z.strictObject({ ...bounds, ...ends }), request.query, '?');
+  const query = validate(pathsQuery, request.query, '?');
   const asked = { ...person, ...readBounds(query), from: query.from, to: query.to };
   const shortest = query.shortest === 'true' ? await graph.shortestPath(asked) : undefined;
   const paths = query.shortest === 'true' ? (shortest ? [shortest] : []) : await graph.strongestPaths(asked);
@@ -180,14 +194,18 @@ const showPaths: Show = async ({ graph }, person, request, response) => {
   });
 };
 
+const searchQuery = z.strictObject({ q: key, limit: rows.optional() });
+
 const searchGraph: Show = async ({ graph }, person, request, response) => {
-  const query = validate(z.strictObject({ q: key, limit: rows.optional() }), request.query, '?');
+  const query = validate(searchQuery, request.query, '?');
   const nodes = await graph.search({ ...person, text: query.q, limit: query.limit });
   response.json({ user_id: person.userId, nodes });
 };
 
+const neighboursQuery = z.strictObject({ ...bounds, node: key });
+
 const showNeighbours: Show = async ({ graph }, person, request, response) => {
-  const query = validate(z.strictObject({ ...bounds, node: key }), request.query, '?');
+  const query = validate(neighboursQuery, request.query, '?');
   const neighbours = await graph.neighbours({ ...person, ...readBounds(query), node: query.node });
   response.json({
     user_id: person.userId,
