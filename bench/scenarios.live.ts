@@ -14,7 +14,7 @@ let client: HttpClient | undefined;
 
 test.before(async () => {
   await migrate();
-  system = await startSystem({ cores: allowedCores().slice(0, 1), profile: true, nice: 0 });
+  system = await startSystem({ cores: allowedCores().slice(0, 1), profile: true, env: { WORKER_NICE: '0' } });
   client = createHttpClient(system.url, { connectionsMax: 100, timeoutMs: 60_000 });
 });
 

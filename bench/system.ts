@@ -28,8 +28,6 @@ export interface SystemOptions {
   readonly profile?: boolean;
   /** Settings of every process. */
   readonly env?: Readonly<Record<string, string>>;
-  /** How far the workers step back; by default as WORKER_NICE says. */
-  readonly nice?: number;
   /** Options of node for every process, e.g. `--cpu-prof`. */
   readonly nodeFlags?: readonly string[];
 }
@@ -55,11 +53,11 @@ process.once('exit', () => {
 });
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 
-/** API, dispatcher and one analysis worker per core, pinned and niced like those of `npm start`. */
+/** API, dispatcher and one analysis worker per core, pinned like those of `npm start`. */
 export async function startSystem(options: SystemOptions = {}): Promise<System> {
   const cores = options.cores ?? allowedCores().slice(0, 2);
   const api = await startApi(options.env, options.nodeFlags);
-  const rest = { env: options.env, flags: options.nodeFlags, nice: options.nice };
+  const rest = { env: options.env, flags: options.nodeFlags };
   const dispatcher = await startNode('dispatcher', rest);
   const profiles = options.profile === true ? [await startNode('profile', rest)] : [];
   const cache = options.cache === true ? { RESULT_CACHE_MB: String(readConfig().RESULT_CACHE_MB) } : {};
@@ -90,18 +88,16 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
 interface NodeSettings {
   readonly env?: Readonly<Record<string, string>> | undefined;
   readonly flags?: readonly string[] | undefined;
-  readonly nice?: number | undefined;
 }
 
 /** One analysis worker on each core, each ready; they keep no results unless told to. */
 export function startWorkers(
   cores: readonly number[],
-  { env = {}, flags = [], nice = readConfig().WORKER_NICE }: NodeSettings = {},
+  { env = {}, flags = [] }: NodeSettings = {},
 ): Promise<readonly RunningProcess[]> {
   return Promise.all(
     cores.map((core) => {
-      const place = ['taskset', '-c', String(core), 'nice', '-n', String(nice)];
-      const command = [...place, ...node('workers/analysis.js', flags)];
+      const command = ['taskset', '-c', String(core), ...node('workers/analysis.js', flags)];
       return startProcess({ name: 'analysis', command, env: { RESULT_CACHE_MB: '0', ...env } });
     }),
   );

@@ -1,6 +1,7 @@
 // The child process in which the models run. It may block, crash or grow as it likes: the parent, which renews the
 // locks, only waits for messages, and replaces it when it dies.
 
+import { getPriority, setPriority } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { z } from 'zod';
 import type { LoadedAnalyzer, PreparedItem, Row } from './analyzer.ts';
@@ -27,6 +28,7 @@ const setupSchema = z.object({
   device: z.string(),
   deviceFallback: z.enum(['none', 'cpu']),
   faultInjection: z.boolean(),
+  nice: z.number(),
   parentPid: z.number(),
 });
 
@@ -66,6 +68,7 @@ interface Sequence {
 await main(setupSchema.parse(JSON.parse(process.argv[2] ?? 'null')));
 
 async function main(setup: Setup): Promise<void> {
+  if (getPriority() < setup.nice) setPriority(setup.nice);
   process.on('disconnect', () => process.exit(0));
   // A signal to the whole process group must not kill the model while the worker drains; the worker ends us.
   for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => undefined);

@@ -118,5 +118,7 @@ export interface InferenceSetup {
   readonly device: string;
   /** Where to go on if the device cannot be used: nowhere, or on the CPU. */
   readonly deviceFallback: 'none' | 'cpu';
+  /** How far the model process steps back behind others, 0..19; 0 if absent. */
+  readonly nice?: number;
   readonly faultInjection: boolean;
 }

@@ -2,6 +2,7 @@
 
 import { execFileSync, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { getPriority } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -21,6 +22,7 @@ const options = {
   device: 'cpu',
   deviceFallback: 'none',
   faultInjection: true,
+  nice: 3,
   microBatchItemsMax: 8,
   timeoutMs: 4000,
 } as const;
@@ -179,6 +181,11 @@ function isAlive(pid: number): boolean {
     return false;
   }
 }
+
+test('lets the model step back, and not the process that asks it', () => {
+  const own = getPriority();
+  assert.equal(childrenOf(process.pid).map(getPriority), [Math.max(own, options.nice)]);
+});
 
 test('takes an empty pool and several pools at once', async () => {
   const [none, some, more] = await Promise.all([

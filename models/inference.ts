@@ -218,7 +218,7 @@ interface Child {
 }
 
 function startChild(options: InferenceOptions): Promise<Child> {
-  const { modelsDir, models, threads, device, deviceFallback, faultInjection } = options;
+  const { modelsDir, models, threads, device, deviceFallback, faultInjection, nice = 0 } = options;
   const setup = {
     modelsDir,
     models,
@@ -226,6 +226,7 @@ function startChild(options: InferenceOptions): Promise<Child> {
     device,
     deviceFallback,
     faultInjection,
+    nice,
     parentPid: process.pid,
   };
   const child = fork(join(import.meta.dirname, 'inference-process.js'), [JSON.stringify(setup)], {

@@ -48,7 +48,7 @@ export async function readFormation(args: readonly string[]): Promise<Formation>
   const scale = values.autoscale === undefined ? undefined : parseScale(values.autoscale);
   if (scale !== undefined) counts.set('analysis', scale.max);
   if ((counts.get('api') ?? 1) > 1) throw new Error('--formation: one api at most, since its port is one');
-  const plan = planProcesses(lines, counts, { cores: placesFor(values.cpus), nice: usableNice(config) });
+  const plan = planProcesses(lines, counts, { cores: placesFor(values.cpus) });
   const ports = await choosePorts(config, plan);
   const members = plan.map((planned, index) => ({ ...planned, port: ports[index] ?? 0 }));
   return { config, neo4j: values.neo4j, members, scale };
@@ -61,10 +61,6 @@ function placesFor(cpus: string | undefined): readonly number[] {
   if (cpus !== undefined && !works)
     throw new Error('--cpus needs taskset (of util-linux), which is not here or may not be used');
   return works && (cores.length > 1 || cpus !== undefined) ? cores : [];
-}
-
-function usableNice(config: Config): number {
-  return findOnPath('nice') === undefined ? 0 : config.WORKER_NICE;
 }
 
 /** METRICS_PORT and the ports after it when it is set, so that a scraper knows them; else any that are free. */

@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { parseFormation, parseProcfile, planProcesses } from './procfile.ts';
 
 const procfile = 'api: node dist/api/main.js\n\n# the heart\nanalysis: node dist/workers/analysis.js\n';
-const unplaced = { cores: [], nice: 0 };
+const unplaced = { cores: [] };
 
 test('reads names and commands, skipping comments and empty lines', () => {
   assert.equal(parseProcfile(procfile), [
@@ -59,22 +59,21 @@ test('leaves out a process whose count is 0', () => {
   );
 });
 
-test('gives each computing process a core in turn and lets it step back, and leaves the others alone', () => {
+test('gives each computing process a core in turn, and leaves the others alone', () => {
   const plan = planProcesses(parseProcfile(procfile), new Map([['analysis', 3]]), {
     cores: [4, 6],
-    nice: 10,
   });
   assert.equal(
     plan.map(({ placement }) => placement),
-    ['', 'core 4, nice 10', 'core 6, nice 10', 'core 4, nice 10'],
+    ['', 'core 4', 'core 6', 'core 4'],
   );
   assert.equal(plan[0]?.command[0], 'node');
-  assert.equal(plan[2]?.command.slice(0, 7), ['taskset', '-c', '6', 'nice', '-n', '10', 'node']);
+  assert.equal(plan[2]?.command.slice(0, 4), ['taskset', '-c', '6', 'node']);
 });
 
 test('pins nothing when there are no cores to pin to', () => {
-  const plan = planProcesses(parseProcfile(procfile), new Map(), { cores: [], nice: 10 });
-  assert.equal(plan[1]?.command.slice(0, 3), ['nice', '-n', '10']);
+  const plan = planProcesses(parseProcfile(procfile), new Map(), unplaced);
+  assert.equal(plan[1]?.command[0], 'node');
 });
 
 test.run();

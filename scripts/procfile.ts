@@ -21,8 +21,6 @@ export interface PlannedProcess {
 export interface Placement {
   /** Cores to pin processes to, in turn; empty when they are not to be pinned. */
   readonly cores: readonly number[];
-  /** Added niceness (0..19) of the processes that compute; 0 leaves them as they are. */
-  readonly nice: number;
 }
 
 /**
@@ -62,7 +60,7 @@ export function parseFormation(text: string, names: readonly string[]): Readonly
   return counts;
 }
 
-/** The processes that compute, and so get a core each and step back behind the others. */
+/** The processes that compute, and so get a core each. */
 const computing: readonly string[] = ['analysis'];
 
 /** Lays out every process to run, in Procfile order; `counts` holds how many of each, 1 where it says nothing. */
@@ -84,10 +82,9 @@ export function planProcesses(
   );
 }
 
-function placeProcess(index: number, { cores, nice }: Placement): { wrap: readonly string[]; words: string } {
+function placeProcess(index: number, { cores }: Placement): { wrap: readonly string[]; words: string } {
   const core = cores[index % cores.length];
-  const pinned = core === undefined ? [] : ['taskset', '-c', String(core)];
-  const niced = nice === 0 ? [] : ['nice', '-n', String(nice)];
-  const words = [core === undefined ? '' : `core ${core}`, nice === 0 ? '' : `nice ${nice}`];
-  return { wrap: [...pinned, ...niced], words: words.filter((word) => word !== '').join(', ') };
+  return core === undefined
+    ? { wrap: [], words: '' }
+    : { wrap: ['taskset', '-c', String(core)], words: `core ${core}` };
 }

@@ -1,7 +1,7 @@
 // The analysis process: takes dispatches from Redis, runs them through the models of its inference child, and
 // writes the results to the ledger. Start as many as there are cores, each with its own: `analysis.js --cpus 1`.
 
-import { getPriority, hostname, setPriority } from 'node:os';
+import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import { createPool } from '../db/client.ts';
 import { cancelsChannel, erasuresChannel } from '../db/jobs.ts';
@@ -30,8 +30,7 @@ const database = createPool(config.DATABASE_URL, { role: 'worker', max: 4 });
 /** How long results that are too old stay in memory at most. */
 const cacheSweepMs = 60_000;
 
-// Behind intake and ledger, however it was started; the model process inherits it, and the cores.
-if (getPriority() < config.WORKER_NICE) setPriority(config.WORKER_NICE);
+// The model process inherits the cores.
 const { values: args } = parseArgs({ options: { cpus: { type: 'string' } } });
 if (args.cpus !== undefined) pinProcess(readCpus(args.cpus));
 
@@ -40,6 +39,7 @@ const inference = await startInference({
   modelsDir: config.MODELS_DIR,
   models: registry.analyzers.flatMap(({ kind }) => registry.resolve(kind) ?? []),
   threads: config.ORT_THREADS,
+  nice: config.WORKER_NICE,
   device: config.DEVICE,
   deviceFallback: config.DEVICE_FALLBACK,
   faultInjection: config.FAULT_INJECTION,
