@@ -24,6 +24,15 @@ const use = (jobClass: number, items: number, waiting = false) => ({
   waiting,
 });
 
+test('has room again when a whole dispatch fits, or a quarter of a small window is free', () => {
+  const roomOf = (poolItems: number, used: number): boolean => {
+    const small = readConfig({ POOL_ITEMS_MAX: String(poolItems), WINDOW_POOLS_PER_WORKER: '1' });
+    return createWindow(small, { uses: [use(1, used, true)], workers: 1, limits }).hasRoom('a', 1);
+  };
+  assert.equal([roomOf(1000, 936), roomOf(1000, 937)], [true, false]);
+  assert.equal([roomOf(100, 75), roomOf(100, 76)], [true, false]);
+});
+
 test('lets a tenant have as many items in flight as its limit, over all classes', () => {
   const window = createWindow(config, { uses: [use(0, 40), use(1, 50)], workers: 1, limits });
   assert.equal(

@@ -1,7 +1,7 @@
 // How much of a tenant's work may be in Redis or in a worker's hands: what the intake and the dispatcher must agree on.
 
 import type { Config } from './config.ts';
-import { priorities } from './job.ts';
+import { dispatchLimits, priorities } from './job.ts';
 
 /** A tenant's work of one class: items in the window, and whether jobs wait in the ledger for room. */
 export interface WindowUse {
@@ -14,6 +14,8 @@ export interface WindowUse {
 export interface Window {
   /** Whether jobs of the tenant and class wait in the ledger already: nothing may overtake them. */
   readonly waiting: (tenantId: string, jobClass: number) => boolean;
+  /** Whether so much has left that a whole dispatch goes again. */
+  readonly hasRoom: (tenantId: string, jobClass: number) => boolean;
   /** Whether a job of so many items may go now. */
   readonly fits: (tenantId: string, jobClass: number, items: number) => boolean;
   /** Tells that items went. */
@@ -73,11 +75,16 @@ export function createWindow(
       0,
     );
   };
+  const itemsMax = (): number => windowItemsMax(config, state.workers, tenants.size);
   return {
     waiting: (tenantId, jobClass) => useOf(tenantId).waiting[jobClass] === true,
+    hasRoom: (tenantId, jobClass) => {
+      const room = itemsMax() - (useOf(tenantId).items[jobClass] ?? 0);
+      return room >= Math.min(dispatchLimits.jobsMax, itemsMax() / 4);
+    },
     fits: (tenantId, jobClass, items) => {
       const { items: used } = useOf(tenantId);
-      if ((used[jobClass] ?? 0) >= windowItemsMax(config, state.workers, tenants.size)) return false;
+      if ((used[jobClass] ?? 0) >= itemsMax()) return false;
       const limit = state.limits.get(tenantId);
       const inFlight = used.reduce((sum, some) => sum + some, 0);
       if (limit === undefined || inFlight === 0) return true;

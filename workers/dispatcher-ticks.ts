@@ -62,13 +62,17 @@ export function createDispatcherTicks(options: {
   let workers = 1;
   let limits: ReadonlyMap<string, number> = new Map();
 
-  /** Hands over up to one dispatch of each tenant and class that has room, then looks again: round robin. */
+  /**
+   * Hands over up to one dispatch of each tenant and class that has room, then looks again: round robin. Topping up by the
+   * job would cost each its own transaction, call to Redis and fetch by a worker.
+   */
   const topUp = async (): Promise<TickEnd> => {
     if (!queue.isReady()) return undefined;
     const uses = await listWindow(database);
     const window = createWindow(config, { uses, workers, limits });
-    let open = uses.filter(({ waiting }) => waiting);
-    if (open.length === 0) return nothingToDo;
+    const waiting = uses.filter((use) => use.waiting);
+    if (waiting.length === 0) return nothingToDo;
+    let open = waiting.filter((use) => window.hasRoom(use.tenantId, use.class));
     while (open.length > 0) {
       const moved = [];
       for (const use of open) if (await dispatchSome(use, window)) moved.push(use);
