@@ -38,6 +38,13 @@ test('keeps its head when a run is interrupted', () => {
   near(model.read().perTokenMs, 0.1, 0.2);
 });
 
+test('does not lose the fixed share to runs that were interrupted', () => {
+  const model = createRunCostModel();
+  for (const tokens of sizes) model.observe(tokens, 1 + 0.1 * tokens * (tokens > 200 ? 1.8 : 1));
+  const { fixedMs, perTokenMs } = model.read();
+  assert.ok(fixedMs >= 4.99 * perTokenMs, `${fixedMs} ms beside ${perTokenMs} ms a token`);
+});
+
 test('stays sane when all runs are alike, or cost nothing', () => {
   const model = createRunCostModel();
   for (let run = 0; run < 500; run++) model.observe(100, 20);
