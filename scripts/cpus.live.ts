@@ -38,14 +38,15 @@ function start(script: string, args: readonly string[]) {
   return { ...started, seen };
 }
 
-/** Where each thread of the process may run, and each of its model process, as the kernel has it. */
+/** Where each thread of the process may run, and each of its model process, which alone steps back, as the kernel has it. */
 function coresOf(pid: number): readonly string[] {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number);
   assert.is(children.length, 1, 'one model process');
   const lists = [pid, ...children].flatMap((one) =>
     readdirSync(`/proc/${one}/task`).map((task) => readFileSync(`/proc/${one}/task/${task}/status`, 'utf8')),
   );
-  assert.ok([pid, ...children].every((one) => getPriority(one) >= 10));
+  assert.is(getPriority(pid), getPriority(), 'the worker does not step back');
+  assert.ok(children.every((one) => getPriority(one) >= 10));
   return [...new Set(lists.map((status) => /^Cpus_allowed_list:\s*(\S+)$/m.exec(status)?.[1] ?? ''))];
 }
 
