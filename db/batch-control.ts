@@ -68,11 +68,12 @@ export async function eraseUserFromBatches(tx: Tx, tenantId: string, userId: str
 const sweeps = ['release', 'cancel', 'drop', 'erase'] as const;
 export type Sweep = (typeof sweeps)[number];
 
-/** Batches of whose jobs something is still to be done. */
+/** Batches whose jobs a sweep is to go through. */
 export const batchesToSweep = 'FROM batches WHERE sweep IS NOT NULL';
 
 const sweepRows = z.array(z.object({ tenantId: z.string(), id: z.string(), sweep: z.enum(sweeps) }));
 
+/** Batches of whose jobs something is still to be done. */
 export async function listSweeps(tx: Tx, limit: number): Promise<(BatchName & { sweep: Sweep })[]> {
   const { rows } = await tx.query({
     name: 'list_sweeps',

@@ -18,6 +18,7 @@ const nameRows = z.array(z.object({ tenantId: z.string(), id: z.string() }));
 const toCount = `j.batch_id IS NOT NULL AND NOT j.batch_counted
   AND j.status IN ('succeeded', 'failed', 'canceled', 'expired')`;
 
+/** Those jobs, of any batch. */
 export const jobsToCount = `FROM jobs j WHERE ${toCount}`;
 
 /** Batches that have counted their last job. */

@@ -48,7 +48,7 @@ export async function readFormation(args: readonly string[]): Promise<Formation>
   const scale = values.autoscale === undefined ? undefined : parseScale(values.autoscale);
   if (scale !== undefined) counts.set('analysis', scale.max);
   if ((counts.get('api') ?? 1) > 1) throw new Error('--formation: one api at most, since its port is one');
-  const plan = planProcesses(lines, counts, { cores: placesFor(values.cpus) });
+  const plan = planProcesses(lines, counts, placesFor(values.cpus));
   const ports = await choosePorts(config, plan);
   const members = plan.map((planned, index) => ({ ...planned, port: ports[index] ?? 0 }));
   return { config, neo4j: values.neo4j, members, scale };

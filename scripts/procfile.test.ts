@@ -5,7 +5,6 @@ import * as assert from 'uvu/assert';
 import { parseFormation, parseProcfile, planProcesses } from './procfile.ts';
 
 const procfile = 'api: node dist/api/main.js\n\n# the heart\nanalysis: node dist/workers/analysis.js\n';
-const unplaced = { cores: [] };
 
 test('reads names and commands, skipping comments and empty lines', () => {
   assert.equal(parseProcfile(procfile), [
@@ -43,7 +42,7 @@ test('refuses a formation with an unknown name or no count, naming those that ex
 });
 
 test('plans one of each where the formation is silent, in order, numbered from 1', () => {
-  const plan = planProcesses(parseProcfile(procfile), new Map([['analysis', 2]]), unplaced);
+  const plan = planProcesses(parseProcfile(procfile), new Map([['analysis', 2]]), []);
   assert.equal(
     plan.map(({ label }) => label),
     ['api.1', 'analysis.1', 'analysis.2'],
@@ -52,7 +51,7 @@ test('plans one of each where the formation is silent, in order, numbered from 1
 });
 
 test('leaves out a process whose count is 0', () => {
-  const plan = planProcesses(parseProcfile(procfile), new Map([['analysis', 0]]), unplaced);
+  const plan = planProcesses(parseProcfile(procfile), new Map([['analysis', 0]]), []);
   assert.equal(
     plan.map(({ label }) => label),
     ['api.1'],
@@ -60,9 +59,7 @@ test('leaves out a process whose count is 0', () => {
 });
 
 test('gives each computing process a core in turn, and leaves the others alone', () => {
-  const plan = planProcesses(parseProcfile(procfile), new Map([['analysis', 3]]), {
-    cores: [4, 6],
-  });
+  const plan = planProcesses(parseProcfile(procfile), new Map([['analysis', 3]]), [4, 6]);
   assert.equal(
     plan.map(({ placement }) => placement),
     ['', 'core 4', 'core 6', 'core 4'],
@@ -72,7 +69,7 @@ test('gives each computing process a core in turn, and leaves the others alone',
 });
 
 test('pins nothing when there are no cores to pin to', () => {
-  const plan = planProcesses(parseProcfile(procfile), new Map(), unplaced);
+  const plan = planProcesses(parseProcfile(procfile), new Map(), []);
   assert.equal(plan[1]?.command[0], 'node');
 });
 

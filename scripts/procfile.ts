@@ -17,12 +17,6 @@ export interface PlannedProcess {
   readonly placement: string;
 }
 
-/** What the machine offers for placing processes. */
-export interface Placement {
-  /** Cores to pin processes to, in turn; empty when they are not to be pinned. */
-  readonly cores: readonly number[];
-}
-
 /**
  * Reads `name: command` lines; empty lines and `#` comments are skipped.
  * @throws Error naming the line that is not one.
@@ -63,28 +57,24 @@ export function parseFormation(text: string, names: readonly string[]): Readonly
 /** The processes that compute, and so get a core each. */
 const computing: readonly string[] = ['analysis'];
 
-/** Lays out every process to run, in Procfile order; `counts` holds how many of each, 1 where it says nothing. */
+/**
+ * Lays out every process to run, in Procfile order; `counts` holds how many of each, 1 where it says nothing.
+ * @param cores to pin the computing ones to, in turn; empty when they are not to be pinned
+ */
 export function planProcesses(
   lines: readonly ProcfileLine[],
   counts: ReadonlyMap<string, number>,
-  placement: Placement,
+  cores: readonly number[],
 ): readonly PlannedProcess[] {
   return lines.flatMap(({ name, command }) =>
     Array.from({ length: counts.get(name) ?? 1 }, (_, index) => {
-      const place = computing.includes(name) ? placeProcess(index, placement) : { wrap: [], words: '' };
+      const core = computing.includes(name) ? cores[index % cores.length] : undefined;
       return {
         label: `${name}.${index + 1}`,
         name,
-        command: [...place.wrap, ...command],
-        placement: place.words,
+        command: core === undefined ? command : ['taskset', '-c', String(core), ...command],
+        placement: core === undefined ? '' : `core ${core}`,
       };
     }),
   );
-}
-
-function placeProcess(index: number, { cores }: Placement): { wrap: readonly string[]; words: string } {
-  const core = cores[index % cores.length];
-  return core === undefined
-    ? { wrap: [], words: '' }
-    : { wrap: ['taskset', '-c', String(core)], words: `core ${core}` };
 }
