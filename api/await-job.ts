@@ -118,5 +118,5 @@ async function loadJob(
   { tenantId, id }: JobName,
 ): Promise<SeenJob | undefined> {
   const found = await loader.load(tenantId, id);
-  return found && { view: toJobView(found.job, found.analyses, forecast.place), tag: toEntityTag(found.job) };
+  return found && { view: toJobView(found.job, found.results, forecast.place), tag: toEntityTag(found.job) };
 }

@@ -24,6 +24,8 @@ export interface Context {
   readonly system: Pool;
   /** Reads as one tenant at a time, by `asTenant`. */
   readonly readers: Pool;
+  /** The same for single jobs, found by their ids. */
+  readonly lookups: Pool;
   /** Changes jobs for a client: cancels and erases; each statement names the tenant. */
   readonly changers: Pool;
   /** Records batches and files, whose statements may take longer; each names the tenant. */

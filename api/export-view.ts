@@ -140,10 +140,10 @@ async function* each<Row>(list: (last: Row | undefined) => Promise<readonly Row[
   for (let page = await list(undefined); page.length > 0; page = await list(page.at(-1))) yield* page;
 }
 
-function toJobLine({ job, texts, analyses, events, facts, lines }: StoredJob): ExportLine {
+function toJobLine({ job, texts, results, events, facts, lines }: StoredJob): ExportLine {
   return {
     type: 'job',
-    job: toJobView(job, analyses),
+    job: toJobView(job, results),
     options: objectSchema.parse(job.options),
     texts: [...texts],
     lines: lines.map(({ itemIndex, index, customId, metadata }) => ({

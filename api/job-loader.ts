@@ -2,16 +2,16 @@
 // thousand waiting clients that wake together cost a few statements.
 
 import { asTenant, type Pool } from '../db/client.ts';
-import { type JobWithAnalyses, listJobs } from '../db/jobs.ts';
+import { type JobWithResults, listJobs } from '../db/jobs.ts';
 
 export interface JobLoader {
   /** The job as it is now, or undefined if the tenant has none of that id. */
-  readonly load: (tenantId: string, id: string) => Promise<JobWithAnalyses | undefined>;
+  readonly load: (tenantId: string, id: string) => Promise<JobWithResults | undefined>;
 }
 
 interface Wanted {
   readonly id: string;
-  readonly resolve: (found: JobWithAnalyses | undefined) => void;
+  readonly resolve: (found: JobWithResults | undefined) => void;
   readonly reject: (error: unknown) => void;
 }
 

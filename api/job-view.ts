@@ -1,7 +1,7 @@
 // What a client sees of a job. The view lists each field by name, so that nothing reaches the wire by accident.
 
 import { z } from 'zod';
-import type { AnalysisRow, JobRow } from '../db/jobs.ts';
+import type { ItemResult, JobRow } from '../db/jobs.ts';
 import type { NewJob } from '../db/submissions.ts';
 import { formatBatchId } from '../shared/batch.ts';
 import { formatJobId, isTerminal, jobStatuses, priorities } from '../shared/job.ts';
@@ -143,7 +143,7 @@ const statusSchema = z.enum(jobStatuses);
  */
 export function toJobView(
   job: JobRow,
-  analyses: readonly AnalysisRow[],
+  results: readonly ItemResult[],
   place?: (job: JobRow) => QueuePlace | undefined,
 ): JobView {
   const status = statusSchema.parse(job.status);
@@ -176,7 +176,7 @@ export function toJobView(
     timing_ms: toTimeline(job, attempts, stagesSchema.parse(job.timing)),
     execution: executionSchema.parse(job.execution),
     error: errorSchema.parse(job.error),
-    result: isTerminal(status) && analyses.length > 0 ? { items: analyses.map(toItemView) } : null,
+    result: isTerminal(status) && results.length > 0 ? { items: results.map(toItemView) } : null,
     links: {
       self: `/v1/jobs/${id}`,
       result: `/v1/jobs/${id}/result`,
@@ -192,10 +192,10 @@ function toQueueView(place: QueuePlace | undefined): JobView['queue'] {
   return { position, eta_p50_at: toMoment(etaP50 ?? null), eta_p90_at: toMoment(etaP90 ?? null) };
 }
 
-function toItemView(analysis: AnalysisRow): z.output<typeof resultItemSchema> {
-  const error = errorSchema.parse(analysis.error);
-  if (error !== null) return { index: analysis.itemIndex, status: 'failed', error };
-  return { index: analysis.itemIndex, status: 'succeeded', output: analysis.output };
+function toItemView(result: ItemResult): z.output<typeof resultItemSchema> {
+  const error = errorSchema.parse(result.error);
+  if (error !== null) return { index: result.itemIndex, status: 'failed', error };
+  return { index: result.itemIndex, status: 'succeeded', output: result.output };
 }
 
 /** The row that a job just recorded has, without asking the ledger for it. */

@@ -26,6 +26,7 @@ const log = createLog('api', config.LOG_LEVEL);
 const url = config.DATABASE_URL;
 const patience = { statementTimeoutMs: config.INTAKE_TIMEOUT_MS, connectTimeoutMs: config.INTAKE_TIMEOUT_MS };
 const readers = createPool(url, { role: 'reader', max: config.DATABASE_POOL_MAX, ...patience });
+const lookups = createPool(url, { role: 'reader', byId: true, max: config.DATABASE_POOL_MAX, ...patience });
 const recorders = createPool(url, {
   role: 'intake',
   max: config.INTAKE_GROUPS_IN_FLIGHT_MAX + 1,
@@ -38,7 +39,7 @@ const changers = createPool(url, { role: 'worker', max: config.DATABASE_POOL_MAX
 const bulk = createPool(url, { role: 'worker', max: 4, connectTimeoutMs: config.INTAKE_TIMEOUT_MS });
 const keyReaders = createPool(url, { role: 'intake', max: 2, ...patience });
 
-void warmUp({ readers, recorders, changers }).catch((error: unknown) =>
+void warmUp({ readers, lookups, recorders, changers }).catch((error: unknown) =>
   log.warn({ err: error }, 'the first connections failed'),
 );
 const registry = createRegistry(config.MODELS_DIR);
@@ -58,6 +59,7 @@ const app = createApp({
   registry,
   system,
   readers,
+  lookups,
   changers,
   bulk,
   keys: createKeys(keyReaders),
@@ -68,7 +70,7 @@ const app = createApp({
   graph,
   queue,
   intake,
-  loader: createJobLoader(readers),
+  loader: createJobLoader(lookups),
   webhooks: createWebhooks(config, changers),
   watcher,
   stopping: stopping.signal,
@@ -114,7 +116,10 @@ stopOnSignal(log, config.DRAIN_MS, () => {
     ['graph', graph.close],
     [
       'database',
-      () => Promise.all([readers, recorders, changers, bulk, system, keyReaders].map((pool) => pool.end())),
+      () =>
+        Promise.all(
+          [readers, lookups, recorders, changers, bulk, system, keyReaders].map((pool) => pool.end()),
+        ),
     ],
   ];
 });

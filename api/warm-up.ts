@@ -13,15 +13,17 @@ const nobody = '00000000-0000-0000-0000-000000000000';
 const attemptsMax = 10;
 const pauseMs = 500;
 
-/** Opens every connection of these pools and runs on each, for nobody, the statement that it is there for. */
+/** Opens every connection of these pools and runs on each, for nobody, the one statement that it is there for, if it is one. */
 export async function warmUp(pools: {
   readonly readers: Pool;
+  readonly lookups: Pool;
   readonly recorders: Pool;
   readonly changers: Pool;
 }): Promise<void> {
-  const { readers, recorders, changers } = pools;
+  const { readers, lookups, recorders, changers } = pools;
   await Promise.all([
-    onEach(readers, () => asTenant(readers, nobody, (reader) => listJobs(reader, nobody, [nobody]))),
+    onEach(readers, () => asTenant(readers, nobody, async () => undefined)),
+    onEach(lookups, () => asTenant(lookups, nobody, (reader) => listJobs(reader, nobody, [nobody]))),
     onEach(recorders, () => insertJobs(recorders, [])),
     onEach(changers, () => cancelJob(changers, nobody, nobody)),
   ]);

@@ -24,10 +24,12 @@ export interface PoolOptions {
   readonly lockTimeoutMs?: number;
   /** Longest wait for a connection, in milliseconds. */
   readonly connectTimeoutMs?: number;
+  /** Whether a reader finds all that it reads by ids, as `intake` and `worker` do. */
+  readonly byId?: boolean;
 }
 
 // The hot statements join a few hundred ids to a large table. A plan made while that table was empty would scan it
-// for as long as the plan is cached; these settings leave the planner the index look-up only.
+// for as long as the plan is cached; these settings leave the planner the index look-up only, which it plans once.
 const pointLookups = {
   enable_seqscan: 'off',
   enable_hashjoin: 'off',
@@ -35,7 +37,8 @@ const pointLookups = {
   plan_cache_mode: 'force_generic_plan',
 };
 
-// What a tenant reads is named and sent again and again, but the best plan of a page or a graph depends on the values.
+// What else a tenant reads is named and sent again and again, but the best plan of a page or a graph depends on the
+// values. Planning a look at one job costs as much as the look.
 const customPlans = { plan_cache_mode: 'force_custom_plan' };
 
 /**
@@ -46,8 +49,7 @@ export function createPool(url: string, options: PoolOptions): Pool {
   const statementTimeoutMs = options.statementTimeoutMs ?? 30_000;
   const settings = {
     ...(options.role === 'owner' ? {} : { role: `soma_${options.role}` }),
-    ...(options.role === 'intake' || options.role === 'worker' ? pointLookups : {}),
-    ...(options.role === 'reader' ? customPlans : {}),
+    ...plansOf(options),
     statement_timeout: statementTimeoutMs,
     lock_timeout: options.lockTimeoutMs ?? 10_000,
     idle_in_transaction_session_timeout: 60_000,
@@ -66,6 +68,11 @@ export function createPool(url: string, options: PoolOptions): Pool {
   });
   pool.on('error', () => undefined);
   return pool;
+}
+
+function plansOf({ role, byId = false }: PoolOptions): Readonly<Record<string, string>> {
+  if (role === 'owner') return {};
+  return role === 'reader' && !byId ? customPlans : pointLookups;
 }
 
 /** Runs `work` in one transaction; rolled back if it throws. */

@@ -97,7 +97,7 @@ test('lets one of two attempts win', async () => {
   assert.equal(await completeJobs(pools.worker, [finished(second, 'late')]), []);
   const found = await look(job);
   assert.equal(
-    found?.analyses.map(({ output }) => output),
+    found?.results.map(({ output }) => output),
     [{ label: 'won' }, { label: 'won' }],
   );
   assert.is((await eventsOf(job)).filter(({ type }) => type === 'job.succeeded').length, 1);
@@ -154,7 +154,7 @@ test('ends a job as canceled, without a result, that was canceled in the model',
   const [ended] = await completeJobs(pools.worker, [finished(held)]);
   assert.is(ended?.status, 'canceled');
   const found = await look(job);
-  assert.equal([found?.job.statusReason, found?.analyses.length], ['canceled_by_client', 0]);
+  assert.equal([found?.job.statusReason, found?.results.length], ['canceled_by_client', 0]);
   assert.equal([found?.job.succeededCount, found?.job.failedCount], [0, 0]);
 });
 
@@ -180,7 +180,7 @@ test('keeps no result of what was erased meanwhile', async () => {
     [job, ofUser, ofOther].map(({ id }) => statuses.get(id)),
     ['canceled', 'canceled', 'succeeded'],
   );
-  assert.equal([(await look(job))?.analyses.length, (await look(ofUser))?.job.statusReason], [0, 'erased']);
+  assert.equal([(await look(job))?.results.length, (await look(ofUser))?.job.statusReason], [0, 'erased']);
 });
 
 test('records a group whole or not at all', async () => {

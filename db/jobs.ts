@@ -1,7 +1,6 @@
 // Jobs and their results, as the tenant that owns them reads them.
 
 import { and, asc, eq, sql } from 'drizzle-orm';
-import type { PgColumn } from 'drizzle-orm/pg-core';
 import type { Reader } from './client.ts';
 import * as schema from './schema.ts';
 
@@ -18,47 +17,51 @@ export const cancelsChannel = 'soma_cancels';
 export const erasuresChannel = 'soma_erasures';
 
 export type JobRow = typeof schema.jobs.$inferSelect;
-export type AnalysisRow = typeof schema.analyses.$inferSelect;
-
-/** A job with the analyses of its items, in input order; none while it is not terminal. */
-export interface JobWithAnalyses {
-  readonly job: JobRow;
-  readonly analyses: readonly AnalysisRow[];
+/** What came of one text: one of the two is there, unless the person was erased since. */
+export interface ItemResult {
+  readonly itemIndex: number;
+  readonly output: unknown;
+  readonly error: unknown;
 }
 
-/** Those of the jobs that the tenant has, by id. One statement, or two if any of them can have results. */
+/** A job with the results of its items, in input order; none while it is not terminal. */
+export interface JobWithResults {
+  readonly job: JobRow;
+  readonly results: readonly ItemResult[];
+}
+
+/** Those of the jobs that the tenant has, by id, in one statement. */
 export async function listJobs(
   reader: Reader,
   tenantId: string,
   ids: readonly string[],
-): Promise<Map<string, JobWithAnalyses>> {
-  const { jobs, analyses } = statementsOf(reader);
-  const found = await jobs.execute({ tenantId, ids });
-  const analysed = found.filter(({ status }) => ['succeeded', 'failed'].includes(status)).map(({ id }) => id);
-  const results = analysed.length === 0 ? [] : await analyses.execute({ tenantId, ids: analysed });
-  const byJob = new Map<string, AnalysisRow[]>(found.map((job) => [job.id, []]));
-  for (const row of results) byJob.get(row.jobId)?.push(row);
-  return new Map(found.map((job) => [job.id, { job, analyses: byJob.get(job.id) ?? [] }]));
+): Promise<Map<string, JobWithResults>> {
+  const found = await statementsOf(reader).jobs.execute({ tenantId, ids });
+  return new Map(found.map(({ job, results }) => [job.id, { job, results: (results ?? []).map(toResult) }]));
+}
+
+type StoredResult = readonly [itemIndex: number, output: unknown, error: unknown];
+type StoredResults = readonly StoredResult[] | null;
+
+function toResult([itemIndex, output, error]: StoredResult): ItemResult {
+  return { itemIndex, output, error };
 }
 
 /** The statements that every look at a job runs: built once per connection here, and planned once there. */
 function prepareStatements(reader: Reader) {
   const { jobs, analyses } = schema;
   const tenantId = sql.placeholder('tenantId');
-  // One parameter for all ids, so that Postgres plans it once too.
-  const isOneOf = (id: PgColumn) => sql`${id} = ANY(${sql.placeholder('ids')}::uuid[])`;
+  // Only of a job that can have results are any looked for.
+  const results = sql<StoredResults>`CASE WHEN ${jobs.status} IN ('succeeded', 'failed') THEN (
+    SELECT json_agg(json_build_array(a.item_index, a.output, a.error) ORDER BY a.item_index)
+      FROM ${analyses} a WHERE a.tenant_id = ${jobs.tenantId} AND a.job_id = ${jobs.id}) END`;
   return {
     jobs: reader
-      .select()
+      .select({ job: jobs, results })
       .from(jobs)
-      .where(and(eq(jobs.tenantId, tenantId), isOneOf(jobs.id)))
+      // One parameter for all ids, so that Postgres plans it once too.
+      .where(and(eq(jobs.tenantId, tenantId), sql`${jobs.id} = ANY(${sql.placeholder('ids')}::uuid[])`))
       .prepare('list_jobs'),
-    analyses: reader
-      .select()
-      .from(analyses)
-      .where(and(eq(analyses.tenantId, tenantId), isOneOf(analyses.jobId)))
-      .orderBy(asc(analyses.jobId), asc(analyses.itemIndex))
-      .prepare('list_analyses'),
     version: reader
       .select({ status: jobs.status, eventSequence: jobs.eventSequence })
       .from(jobs)

@@ -3,8 +3,9 @@
 import { and, desc, eq, gte, lte, sql } from 'drizzle-orm';
 import { z } from 'zod';
 import type { Reader, Tx } from './client.ts';
-import type { AnalysisRow } from './jobs.ts';
 import * as schema from './schema.ts';
+
+export type AnalysisRow = typeof schema.analyses.$inferSelect;
 
 /** Where a page of history begins: after this analysis. */
 export interface HistoryPlace {

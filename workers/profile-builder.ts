@@ -4,8 +4,7 @@
 import { completeJobs, type Claim } from '../db/attempts.ts';
 import { asTenant, inTransaction, type Pool } from '../db/client.ts';
 import type { GraphStore } from '../db/graph.ts';
-import type { AnalysisRow } from '../db/jobs.ts';
-import { insertProfile, listHistory } from '../db/users.ts';
+import { type AnalysisRow, insertProfile, listHistory } from '../db/users.ts';
 import { communities } from '../models/analytics/graph-measures.ts';
 import { buildProfile, type GraphSection, type Profile } from '../models/analytics/profile.ts';
 import { profileOptionsSchema } from '../models/profile.ts';

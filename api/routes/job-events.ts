@@ -21,12 +21,12 @@ export function jobEventRoutes(context: Context): Router {
   return router;
 }
 
-function sourceOf({ readers }: Context, request: Request): EventSource {
+function sourceOf({ readers, lookups }: Context, request: Request): EventSource {
   const name = readJobName(request);
   return {
     id: name.id,
     version: async () => {
-      const found = await asTenant(readers, name.tenantId, (reader) =>
+      const found = await asTenant(lookups, name.tenantId, (reader) =>
         getJobVersion(reader, name.tenantId, name.id),
       );
       return found && { ended: terminalTypes.has(`job.${found.status}`), eventSequence: found.eventSequence };

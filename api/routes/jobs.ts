@@ -72,8 +72,8 @@ async function showJob(context: Context, request: Request, response: Response): 
 }
 
 /** The entity tag of a job, found without reading its results. */
-async function findTag({ readers }: Context, { tenantId, id }: JobName): Promise<string> {
-  const version = await asTenant(readers, tenantId, (reader) => getJobVersion(reader, tenantId, id));
+async function findTag({ lookups }: Context, { tenantId, id }: JobName): Promise<string> {
+  const version = await asTenant(lookups, tenantId, (reader) => getJobVersion(reader, tenantId, id));
   if (version === undefined) throw jobNotFound();
   return toEntityTag(version);
 }
@@ -90,7 +90,7 @@ async function showResult(context: Context, request: Request, response: Response
   const { tenantId, id } = readJobName(request);
   const found = await context.loader.load(tenantId, id);
   if (found === undefined) throw jobNotFound();
-  const view = toJobView(found.job, found.analyses, context.forecast.place);
+  const view = toJobView(found.job, found.results, context.forecast.place);
   if (!isTerminal(view.status)) {
     const headers = { 'Retry-After': retryAfterSeconds(view) };
     throw new ProblemError('job_not_finished', `The job is ${view.status}`, { headers });
