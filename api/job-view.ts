@@ -1,7 +1,7 @@
 // What a client sees of a job. The view lists each field by name, so that nothing reaches the wire by accident.
 
 import { z } from 'zod';
-import type { ItemResult, JobRow } from '../db/jobs.ts';
+import type { ResultRow, JobRow } from '../db/jobs.ts';
 import type { NewJob } from '../db/submissions.ts';
 import { formatBatchId } from '../shared/batch.ts';
 import { formatJobId, isTerminal, jobStatuses, priorities } from '../shared/job.ts';
@@ -143,7 +143,7 @@ const statusSchema = z.enum(jobStatuses);
  */
 export function toJobView(
   job: JobRow,
-  results: readonly ItemResult[],
+  results: readonly ResultRow[],
   place?: (job: JobRow) => QueuePlace | undefined,
 ): JobView {
   const status = statusSchema.parse(job.status);
@@ -192,7 +192,7 @@ function toQueueView(place: QueuePlace | undefined): JobView['queue'] {
   return { position, eta_p50_at: toMoment(etaP50 ?? null), eta_p90_at: toMoment(etaP90 ?? null) };
 }
 
-function toItemView(result: ItemResult): z.output<typeof resultItemSchema> {
+function toItemView(result: ResultRow): z.output<typeof resultItemSchema> {
   const error = errorSchema.parse(result.error);
   if (error !== null) return { index: result.itemIndex, status: 'failed', error };
   return { index: result.itemIndex, status: 'succeeded', output: result.output };

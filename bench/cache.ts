@@ -2,7 +2,7 @@
 // texts in flight are run, and whether a tenant can tell by the clock what another one has asked.
 
 import { z } from 'zod';
-import { createHttpClient, type HttpClient, buildRequest } from './http-client.ts';
+import { buildRequest, createHttpClient, type HttpClient, sendAll } from './http-client.ts';
 import { makeTenant, openLedger } from './ledger.ts';
 import { allowedCores } from './machine.ts';
 import { readMetrics, sumSamples } from './metrics-page.ts';
@@ -10,7 +10,11 @@ import type { BenchOptions } from './options.ts';
 import { median, printTable, quantile, round, startReport, writeReport } from './report.ts';
 import { startSystem } from './system.ts';
 import { generateTexts } from './texts.ts';
+import { warmUpRequests } from './warm-up.ts';
 
+/** Their requests warm the system up; as many tenants as that takes without a limit. */
+const strangersMax = 12;
+const warmUpInFlight = 16;
 /** A tenant may send 300 requests a minute: two probes each, and a little before. */
 const probes = 100;
 const equalJobs = 10;
@@ -32,13 +36,21 @@ export async function measureCache({ seed }: BenchOptions): Promise<boolean> {
     await makeTenant(ledger, 'owner', 'premium'),
     await makeTenant(ledger, 'rival', 'premium'),
   ];
+  const strangers = await Promise.all(
+    Array.from({ length: strangersMax }, (_, index) => makeTenant(ledger, `stranger ${index}`, 'premium')),
+  );
   await ledger.end();
   const cores = allowedCores().slice(0, 1);
   const system = await startSystem({ cores, cache: true, env: { AUTH: 'on' } });
   const client = createHttpClient(system.url, { connectionsMax: 20, timeoutMs: 60_000 });
   const texts = generateTexts(4 * probes, seed);
   const known = texts.slice(0, probes);
-  // The first jobs also warm code and connections.
+  const first = strangers.flatMap(({ authorization }, index) =>
+    generateTexts(warmUpRequests / strangersMax, seed + 1 + index).map((text) =>
+      requestOf(authorization, [text]),
+    ),
+  );
+  await sendAll(client, first, warmUpInFlight);
   await ask(client, owner.authorization, known);
   await ask(client, rival.authorization, texts.slice(3 * probes));
   const measured: Probe[] = [];
@@ -81,7 +93,13 @@ export async function measureCache({ seed }: BenchOptions): Promise<boolean> {
     part: 'cache',
     seed,
     kind: 'emotion',
-    settings: { probes, equalTexts: equalJobs * textsPerJob, workers: cores.length, cache: 'on' },
+    settings: {
+      warmUpRequests,
+      probes,
+      equalTexts: equalJobs * textsPerJob,
+      workers: cores.length,
+      cache: 'on',
+    },
     rounds: measured,
     summary,
     figures: [
@@ -100,16 +118,20 @@ export async function measureCache({ seed }: BenchOptions): Promise<boolean> {
   });
 }
 
+function requestOf(authorization: string, texts: readonly string[]): Buffer {
+  return buildRequest('POST', '/v1/jobs', {
+    body: { kind: 'emotion', input: { texts } },
+    headers: { Authorization: authorization, Prefer: 'wait=30' },
+  });
+}
+
 /** Submits and waits for the end. @throws Error if it is not a success */
 async function ask(
   client: HttpClient,
   authorization: string,
   texts: readonly string[],
 ): Promise<{ readonly ms: number; readonly cache: string }> {
-  const request = buildRequest('POST', '/v1/jobs', {
-    body: { kind: 'emotion', input: { texts } },
-    headers: { Authorization: authorization, Prefer: 'wait=30' },
-  });
+  const request = requestOf(authorization, texts);
   const sentMs = performance.now();
   const { body } = await client.send(request);
   const ms = round(performance.now() - sentMs, 3);

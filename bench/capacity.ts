@@ -10,12 +10,14 @@ import { allowedCores } from './machine.ts';
 import { type TextSource, uniqueTexts } from './mix-texts.ts';
 import { createLoopState, runOpenLoop } from './open-loop.ts';
 import type { BenchOptions } from './options.ts';
+import type { Arrival } from './personas.ts';
 import { createRandom } from './random.ts';
 import { printTable, round, startReport, writeReport } from './report.ts';
 import type { Scenario } from './scenarios.ts';
 import { type Percentiles, percentilesOf } from './stage-summary.ts';
 import { drain, skipOf } from './stage.ts';
 import { startSystem, type System } from './system.ts';
+import { warmUp, warmUpRequests } from './warm-up.ts';
 
 const goal = { p95Ms: 200, errorRate: 0.001 };
 const rateMin = 25;
@@ -62,7 +64,7 @@ export async function measureCapacity(options: BenchOptions): Promise<boolean> {
     const system = await startSystem({ cores: cores.slice(0, workers) });
     const client = createHttpClient(system.url, { connectionsMax: 8000, timeoutMs: 30_000 });
     const run = (rate: number) => runAtRate({ system, client, texts, seed }, { rate, seconds, workers });
-    await run(100);
+    await warmUp(system, client, planSteady({ texts, seed }, warmUpRequests, rateMax));
     const own = await search(run);
     points.push(...own);
     const best = own.filter(({ met }) => met).toSorted((a, b) => b.ratePerSecond - a.ratePerSecond)[0];
@@ -91,6 +93,7 @@ export async function measureCapacity(options: BenchOptions): Promise<boolean> {
     settings: {
       seconds,
       skipSeconds: skipOf(seconds, skipSecondsMax),
+      warmUpRequests,
       goal,
       grain,
       texts: texts.description,
@@ -127,16 +130,25 @@ interface Bench {
   readonly seed: number;
 }
 
+/** So many single texts, one after the other at an even rate. */
+function planSteady(
+  { texts, seed }: Pick<Bench, 'texts' | 'seed'>,
+  count: number,
+  ratePerSecond: number,
+): readonly Arrival[] {
+  const random = createRandom(seed);
+  return Array.from({ length: count }, (_, index) => ({
+    dueMs: (index * 1000) / ratePerSecond,
+    scenario: oneText,
+    request: oneText.request({ userId: '', texts, random }),
+  }));
+}
+
 async function runAtRate(
   { system, client, texts, seed }: Bench,
   { rate, seconds, workers }: { readonly rate: number; readonly seconds: number; readonly workers: number },
 ): Promise<CapacityPoint> {
-  const random = createRandom(seed);
-  const arrivals = Array.from({ length: Math.round(rate * seconds) }, (_, index) => ({
-    dueMs: (index * 1000) / rate,
-    scenario: oneText,
-    request: oneText.request({ userId: '', texts, random }),
-  }));
+  const arrivals = planSteady({ texts, seed }, Math.round(rate * seconds), rate);
   const state = createLoopState();
   const hide = showLive(`${workers} workers, ${rate}/s`, state, arrivals.length);
   const before = readCpuTimes(system.pids);

@@ -4,16 +4,16 @@
 import autocannon from 'autocannon';
 import { build, type Histogram } from 'hdr-histogram-js';
 import { setTimeout as delay } from 'node:timers/promises';
-import { buildRequest, createHttpClient, type HttpClient } from './http-client.ts';
+import { buildRequest, createHttpClient, type HttpClient, sendAll } from './http-client.ts';
 import type { BenchOptions } from './options.ts';
 import { median, printTable, round, startReport, writeReport } from './report.ts';
 import { startSystem, type System } from './system.ts';
 import { readTexts } from './texts.ts';
+import { warmUpRequests } from './warm-up.ts';
 
 const ratesPerSecond = [50, 100, 200, 400] as const;
 const closedLoopConnections = 64;
 const waitSeconds = 10;
-const warmUpSeconds = 3;
 const connectionsMax = 1000;
 const headers = { Prefer: `wait=${waitSeconds}` };
 
@@ -42,11 +42,15 @@ export async function measureLatency(options: BenchOptions): Promise<boolean> {
   const started = startReport();
   const { source, texts } = readTexts(options.texts, options.seed);
   const system = await startSystem();
-  await attack(system, texts, warmUpSeconds);
   const client = createHttpClient(system.url, { connectionsMax, timeoutMs: (waitSeconds + 5) * 1000 });
   const requests = texts.map((text) =>
     buildRequest('POST', '/v1/jobs', { body: { kind: 'emotion', input: { text } }, headers }),
   );
+  const first = Array.from(
+    { length: warmUpRequests },
+    (_, index) => requests[index % requests.length] ?? Buffer.of(),
+  );
+  await sendAll(client, first, closedLoopConnections);
   const closed: ClosedLoopRound[] = [];
   const open: OpenLoopRound[] = [];
   for (let number = 0; number < rounds; number++) {
@@ -67,6 +71,7 @@ export async function measureLatency(options: BenchOptions): Promise<boolean> {
       seconds,
       source,
       texts: texts.length,
+      warmUpRequests,
       closedLoopConnections,
       ratesPerSecond,
       headers,

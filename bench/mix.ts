@@ -9,9 +9,12 @@ import { planArrivals, ratesOf } from './personas.ts';
 import { median, printTable, round, startReport, writeReport } from './report.ts';
 import { drain, runStage, skipOf, stageHead, type StageResult, stageRow } from './stage.ts';
 import { startSystem } from './system.ts';
+import { warmUp, warmUpRequests } from './warm-up.ts';
 
 const usersOfMix = 1000;
 const skipSecondsMax = 3;
+/** Of the whole mix: `warmUpRequests` and some more. */
+const warmUpSeconds = 8;
 /** Steps in which a share is looked for, as twentieths of the mix. */
 const grain = 20;
 const firstShare = 16;
@@ -39,8 +42,12 @@ export async function measureMix(options: BenchOptions): Promise<boolean> {
     printTable(stageHead, [stageRow(stage)]);
     return stage;
   };
-  await run(4, unique, 'warming up');
-  stages.length = 0;
+  const crowd = Array.from({ length: usersOfMix }, () => [{ from: 0, to: warmUpSeconds }]);
+  await warmUp(
+    system,
+    client,
+    planArrivals({ visits: crowd, texts: unique, people: usersOfMix, seed: seed - 1 }),
+  );
   const search = await findShare((share) => run(share, unique, `unique, ${nameOf(share)}`), rounds);
   const whole = stages.find(({ name }) => name === `unique, ${nameOf(grain)}`);
   const full = whole ?? (await run(grain, unique, `unique, ${nameOf(grain)}`));
@@ -67,6 +74,7 @@ export async function measureMix(options: BenchOptions): Promise<boolean> {
       rounds,
       seconds,
       skipSeconds,
+      warmUpRequests,
       goal,
       perSecond: roundRates(ratesOf(usersOfMix)),
       texts: { unique: unique.description, repeated: repeated.description },

@@ -72,7 +72,8 @@ export async function runOpenLoop(
   return state.samples;
 }
 
-async function performArrival(
+/** @param dueAtMs the moment that its latencies count from, by `performance.now()` */
+export async function performArrival(
   client: HttpClient,
   { dueMs, scenario, request }: Arrival,
   dueAtMs: number,

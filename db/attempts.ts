@@ -8,19 +8,32 @@ import type { Tx } from './client.ts';
 import { jobsChannel, progressChannel } from './jobs.ts';
 import { run } from './run.ts';
 
+/**
+ * The row of `x`, a relation in the order of `id`, locked: joined for what it is by its key, and looked at afterwards.
+ * With the states among the conditions the planner may take an index of one state, read all of it, and with it the dead
+ * entries of every job that was in that state since the last vacuum.
+ */
+const lockedJob = `LATERAL (SELECT * FROM jobs WHERE tenant_id = x.tenant_id AND id = x.id LIMIT 1 FOR UPDATE) AS j`;
+
+/** The jobs that a worker says it holds, as `lockedJob` wants them. */
+const heldList = `(SELECT "tenantId" AS tenant_id, id, attempt
+      FROM json_to_recordset($1) AS held("tenantId" uuid, id uuid, attempt integer) ORDER BY id) AS x`;
+
+const isHeld = `j.attempt = x.attempt AND j.status IN ('processing', 'canceling')`;
+
 const startJobsSql = `
 WITH claimable AS MATERIALIZED (
-  SELECT j.tenant_id, j.id FROM unnest($1::uuid[], $6::uuid[], $7::uuid[]) AS x(tenant_id, id, dispatch_id)
-    JOIN jobs j ON j.tenant_id = x.tenant_id AND j.id = x.id AND j.dispatch_id = x.dispatch_id
-  WHERE (j.status = 'queued' OR (j.status = 'processing' AND j.lease_until < now()))
+  SELECT j.tenant_id, j.id FROM (
+      SELECT * FROM unnest($1::uuid[], $6::uuid[], $7::uuid[]) AS x(tenant_id, id, dispatch_id) ORDER BY id) AS x,
+    ${lockedJob}
+  WHERE j.dispatch_id = x.dispatch_id AND (j.status = 'queued' OR (j.status = 'processing' AND j.lease_until < now()))
     AND (j.deadline_at IS NULL OR j.deadline_at > now() + make_interval(secs => $8::float8 / 1000)) AND j.attempt < $4
-  ORDER BY j.id FOR UPDATE OF j
 ), claimed AS (
   UPDATE jobs j SET
     status = 'processing', attempt = j.attempt + 1, worker = $2, started_at = coalesce(j.started_at, now()),
     lease_until = now() + make_interval(secs => $3::float8 / 1000), event_sequence = j.event_sequence + 1,
     attempts = j.attempts || jsonb_build_object('number', j.attempt + 1, 'started_at', now(), 'worker', $2::text)
-  FROM claimable c WHERE j.tenant_id = c.tenant_id AND j.id = c.id
+  FROM claimable c WHERE j.tenant_id = c.tenant_id AND j.id = c.id AND j.id = ANY(ARRAY(SELECT id FROM claimable))
   RETURNING j.tenant_id, j.id, j.attempt, j.kind, j.model_version, j.options, j.user_id, j.event_sequence,
     j.deadline_at, extract(epoch FROM now() - j.created_at)::float8 * 1000 AS queue_ms
 ), started AS (
@@ -93,12 +106,10 @@ export async function renewLeases(
     tx,
     'renew_leases',
     `WITH held AS MATERIALIZED (
-       SELECT j.tenant_id, j.id FROM jobs j
-       JOIN json_to_recordset($1) AS x("tenantId" uuid, id uuid, attempt integer)
-         ON j.tenant_id = x."tenantId" AND j.id = x.id AND j.attempt = x.attempt
-       WHERE j.status IN ('processing', 'canceling') ORDER BY j.id FOR UPDATE OF j)
+       SELECT j.tenant_id, j.id FROM ${heldList}, ${lockedJob} WHERE ${isHeld})
      UPDATE jobs j SET lease_until = now() + make_interval(secs => $2::float8 / 1000)
-     FROM held h WHERE j.tenant_id = h.tenant_id AND j.id = h.id RETURNING j.id, j.status`,
+     FROM held h WHERE j.tenant_id = h.tenant_id AND j.id = h.id AND j.id = ANY(ARRAY(SELECT id FROM held))
+     RETURNING j.id, j.status`,
     [JSON.stringify(held), leaseMs],
   );
   return new Map(heldRows.parse(rows).map((row) => [row.id, row.status]));
@@ -153,13 +164,12 @@ WITH held AS MATERIALIZED (
       SELECT 1 FROM erasures e WHERE e.tenant_id = j.tenant_id AND e.job_id = j.id) AS erased,
     clock_timestamp() AS ended_at, x.succeeded, x.failed, x.expired, x.batch_wait, x.tokenize, x.inference,
     x.execution, x.outputs, x.errors, x.facts
-  FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::integer[], $5::integer[], $6::boolean[], $7::numeric[],
+  FROM (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::integer[], $5::integer[], $6::boolean[], $7::numeric[],
       $8::numeric[], $9::numeric[], string_to_array($10, '${betweenJobs}'), string_to_array($11, '${betweenJobs}'),
       string_to_array($12, '${betweenJobs}'), string_to_array($13, '${betweenJobs}'))
     AS x(tenant_id, id, attempt, succeeded, failed, expired, batch_wait, tokenize, inference, execution, outputs,
-      errors, facts)
-  JOIN jobs j ON j.tenant_id = x.tenant_id AND j.id = x.id AND j.attempt = x.attempt
-  WHERE j.status IN ('processing', 'canceling') ORDER BY j.id FOR UPDATE OF j
+      errors, facts) ORDER BY id) AS x, ${lockedJob}
+  WHERE ${isHeld}
 ), verdict AS MATERIALIZED (
   SELECT *, CASE WHEN canceling OR erased THEN 'canceled' WHEN expired THEN 'expired'
     WHEN succeeded = 0 THEN 'failed' ELSE 'succeeded' END AS status
@@ -177,7 +187,7 @@ WITH held AS MATERIALIZED (
     attempts = jsonb_set(j.attempts, ARRAY[(jsonb_array_length(j.attempts) - 1)::text],
       (j.attempts->-1) || jsonb_build_object('ended_at', v.ended_at, 'outcome', v.status)),
     timing = jsonb_build_object('batch_wait', v.batch_wait, 'tokenize', v.tokenize, 'inference', v.inference)
-  FROM verdict v WHERE j.tenant_id = v.tenant_id AND j.id = v.id
+  FROM verdict v WHERE j.tenant_id = v.tenant_id AND j.id = v.id AND j.id = ANY(ARRAY(SELECT id FROM verdict))
   RETURNING j.tenant_id, j.id, j.status, j.event_sequence, j.ended_at, j.store_input, j.created_at
 ), stored AS (
   INSERT INTO analyses (tenant_id, job_id, item_index, kind, model_version, user_id, output, error, created_at)
@@ -312,9 +322,7 @@ const retryJobsSql = `
 WITH held AS MATERIALIZED (
   SELECT j.tenant_id, j.id, CASE WHEN j.status = 'canceling' THEN 'canceled'
       WHEN j.attempt >= $3 THEN 'failed' WHEN $2 > 0 THEN 'scheduled' ELSE 'queued' END AS next
-  FROM jobs j JOIN json_to_recordset($1) AS x("tenantId" uuid, id uuid, attempt integer)
-    ON j.tenant_id = x."tenantId" AND j.id = x.id AND j.attempt = x.attempt
-  WHERE j.status IN ('processing', 'canceling') ORDER BY j.id FOR UPDATE OF j
+  FROM ${heldList}, ${lockedJob} WHERE ${isHeld}
 ), moved AS (
   UPDATE jobs j SET status = h.next, dispatch_id = NULL, lease_until = NULL, event_sequence = j.event_sequence + 1,
     not_before = CASE WHEN h.next = 'scheduled' THEN now() + make_interval(secs => $2::float8 / 1000) ELSE j.not_before END,
@@ -324,7 +332,7 @@ WITH held AS MATERIALIZED (
     options = CASE WHEN NOT j.store_input AND h.next IN ('failed', 'canceled') THEN j.options - 'context_messages' ELSE j.options END,
     attempts = jsonb_set(j.attempts, ARRAY[(jsonb_array_length(j.attempts) - 1)::text],
       (j.attempts->-1) || jsonb_build_object('ended_at', now(), 'outcome', 'retry', 'error', $4::jsonb))
-  FROM held h WHERE j.tenant_id = h.tenant_id AND j.id = h.id
+  FROM held h WHERE j.tenant_id = h.tenant_id AND j.id = h.id AND j.id = ANY(ARRAY(SELECT id FROM held))
   RETURNING j.tenant_id, j.id, j.status, j.event_sequence, j.store_input
 ), forgotten AS (
   UPDATE items i SET text = NULL FROM moved m

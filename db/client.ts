@@ -29,9 +29,12 @@ export interface PoolOptions {
 }
 
 // The hot statements join a few hundred ids to a large table. A plan made while that table was empty would scan it
-// for as long as the plan is cached; these settings leave the planner the index look-up only, which it plans once.
+// for as long as the plan is cached; these settings leave the planner the index look-up only, which it plans once. And a
+// plain index scan marks the entries of dead rows as dead for those that come after it, which a bitmap scan does not: the
+// small indexes of what waits and what is in hand are read several times a second, and every job leaves entries in them.
 const pointLookups = {
   enable_seqscan: 'off',
+  enable_bitmapscan: 'off',
   enable_hashjoin: 'off',
   enable_mergejoin: 'off',
   plan_cache_mode: 'force_generic_plan',
@@ -91,6 +94,14 @@ export async function inTransaction<T>(pool: Pool, work: (tx: pg.PoolClient) => 
     );
     throw error;
   }
+}
+
+/** As `inTransaction`, for statements that find old rows by a BRIN index: only a bitmap scan reads one. */
+export function inSweep<T>(pool: Pool, work: (tx: pg.PoolClient) => Promise<T>): Promise<T> {
+  return inTransaction(pool, async (tx) => {
+    await tx.query('SET LOCAL enable_bitmapscan = on');
+    return work(tx);
+  });
 }
 
 /** What a connection of a reader is set to: nothing but `asTenant` sets it. */

@@ -2,7 +2,7 @@
 // and what became of them. Whatever else happens, a message is pending until its end is written here.
 
 import { z } from 'zod';
-import { inTransaction, type Pool, type Tx } from './client.ts';
+import { inSweep, inTransaction, type Pool, type Tx } from './client.ts';
 import { run } from './run.ts';
 
 /** $1 the moment by which they are due. */
@@ -273,15 +273,15 @@ export async function measureDeliveries(tx: Tx): Promise<{ pending: number; olde
 }
 
 /** Deletes messages that ended, and were made before `before`, with their log. @returns how many. */
-export async function pruneDeliveries(tx: Tx, before: Date, limit: number): Promise<number> {
-  const rows = await run(
-    tx,
-    'prune_deliveries',
-    `WITH old AS MATERIALIZED (
+export async function pruneDeliveries(pool: Pool, before: Date, limit: number): Promise<number> {
+  const { rowCount } = await inSweep(pool, (tx) =>
+    tx.query(
+      `WITH old AS MATERIALIZED (
        SELECT tenant_id, id FROM deliveries WHERE created_at < $1 AND status <> 'pending' LIMIT $2 FOR UPDATE SKIP LOCKED),
      log AS (DELETE FROM delivery_attempts a USING old o WHERE a.tenant_id = o.tenant_id AND a.delivery_id = o.id)
-     DELETE FROM deliveries d USING old o WHERE d.tenant_id = o.tenant_id AND d.id = o.id RETURNING d.id`,
-    [before, limit],
+     DELETE FROM deliveries d USING old o WHERE d.tenant_id = o.tenant_id AND d.id = o.id`,
+      [before, limit],
+    ),
   );
-  return rows.length;
+  return rowCount ?? 0;
 }

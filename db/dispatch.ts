@@ -4,7 +4,7 @@
 
 import { z } from 'zod';
 import type { WindowUse } from '../shared/window.ts';
-import { inTransaction, type Pool, type Tx } from './client.ts';
+import { inSweep, type Pool, type Tx } from './client.ts';
 import { eraseFacts } from './facts.ts';
 import { jobsChannel, progressChannel } from './jobs.ts';
 
@@ -207,13 +207,12 @@ const oldRows = z.array(z.object({ tenant_id: z.string(), id: z.string() }));
  * them alone: one transaction. @returns how many.
  */
 export function pruneJobs(pool: Pool, limit: number): Promise<number> {
-  return inTransaction(pool, async (tx) => {
-    const { rows } = await tx.query({
-      name: 'lock_old',
-      text: `SELECT tenant_id, id FROM jobs WHERE expires_at <= now()
+  return inSweep(pool, async (tx) => {
+    const { rows } = await tx.query(
+      `SELECT tenant_id, id FROM jobs WHERE expires_at <= now()
         AND status IN ('succeeded', 'failed', 'canceled', 'expired') ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED`,
-      values: [limit],
-    });
+      [limit],
+    );
     const old = oldRows.parse(rows);
     if (old.length === 0) return 0;
     for (const tenantId of [...new Set(old.map((job) => job.tenant_id))].sort()) {
@@ -238,8 +237,10 @@ WITH old AS MATERIALIZED (SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS o(tena
 DELETE FROM jobs j USING old o WHERE j.tenant_id = o.tenant_id AND j.id = o.id`;
 
 /** Forgets idempotency keys after their 24 hours. */
-export async function pruneIdempotencyKeys(tx: Tx): Promise<void> {
-  await tx.query(`DELETE FROM idempotency_keys WHERE created_at < now() - interval '24 hours'`);
+export async function pruneIdempotencyKeys(pool: Pool): Promise<void> {
+  await inSweep(pool, (tx) =>
+    tx.query(`DELETE FROM idempotency_keys WHERE created_at < now() - interval '24 hours'`),
+  );
 }
 
 /** Makes the partitions of this month and the next: each more costs every statement the opening of one. Needs the owner's rights. */

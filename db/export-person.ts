@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { Reader } from './client.ts';
 import { edgeRow, type GraphEdge, type GraphNode } from './graph.ts';
 import type { JobEventRow } from './job-events.ts';
-import { type ItemResult, type JobRow, listJobs } from './jobs.ts';
+import { type ResultRow, type JobRow, listJobs } from './jobs.ts';
 import * as schema from './schema.ts';
 import type { PersonName, ProfileRow } from './users.ts';
 
@@ -19,7 +19,7 @@ type FactRow = typeof schema.facts.$inferSelect;
 export interface StoredJob {
   readonly job: JobRow;
   readonly texts: readonly (string | null)[];
-  readonly results: readonly ItemResult[];
+  readonly results: readonly ResultRow[];
   readonly events: readonly JobEventRow[];
   readonly facts: readonly FactRow[];
   /** Of a job of a batch: the lines that its texts were. */

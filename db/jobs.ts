@@ -18,7 +18,7 @@ export const erasuresChannel = 'soma_erasures';
 
 export type JobRow = typeof schema.jobs.$inferSelect;
 /** What came of one text: one of the two is there, unless the person was erased since. */
-export interface ItemResult {
+export interface ResultRow {
   readonly itemIndex: number;
   readonly output: unknown;
   readonly error: unknown;
@@ -27,7 +27,7 @@ export interface ItemResult {
 /** A job with the results of its items, in input order; none while it is not terminal. */
 export interface JobWithResults {
   readonly job: JobRow;
-  readonly results: readonly ItemResult[];
+  readonly results: readonly ResultRow[];
 }
 
 /** Those of the jobs that the tenant has, by id, in one statement. */
@@ -40,10 +40,10 @@ export async function listJobs(
   return new Map(found.map(({ job, results }) => [job.id, { job, results: (results ?? []).map(toResult) }]));
 }
 
-type StoredResult = readonly [itemIndex: number, output: unknown, error: unknown];
-type StoredResults = readonly StoredResult[] | null;
+type ResultColumns = readonly [itemIndex: number, output: unknown, error: unknown];
+type ResultsColumn = readonly ResultColumns[] | null;
 
-function toResult([itemIndex, output, error]: StoredResult): ItemResult {
+function toResult([itemIndex, output, error]: ResultColumns): ResultRow {
   return { itemIndex, output, error };
 }
 
@@ -52,7 +52,7 @@ function prepareStatements(reader: Reader) {
   const { jobs, analyses } = schema;
   const tenantId = sql.placeholder('tenantId');
   // Only of a job that can have results are any looked for.
-  const results = sql<StoredResults>`CASE WHEN ${jobs.status} IN ('succeeded', 'failed') THEN (
+  const results = sql<ResultsColumn>`CASE WHEN ${jobs.status} IN ('succeeded', 'failed') THEN (
     SELECT json_agg(json_build_array(a.item_index, a.output, a.error) ORDER BY a.item_index)
       FROM ${analyses} a WHERE a.tenant_id = ${jobs.tenantId} AND a.job_id = ${jobs.id}) END`;
   return {
