@@ -69,6 +69,11 @@ export const metrics = {
     ['kind'],
     [1, 2, 4, 8, 16, 32, 64, 128, 256, 512],
   ),
+  jobsTakenOver: counter(
+    'soma_jobs_taken_over_total',
+    'Jobs taken though another worker was handed them, which had not claimed them',
+    [],
+  ),
   poolFlushes: counter('soma_pool_flushes_total', 'Pools by what ended their wait', ['kind', 'reason']),
   tokens: counter('soma_tokens_total', 'Tokens that went through a model, real and padding', [
     'kind',

@@ -5,13 +5,13 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createPool } from '../db/client.ts';
 import { cancelJob } from '../db/job-control.ts';
-import { insertJobs } from '../db/submissions.ts';
+import { insertJobs, type NewJob } from '../db/submissions.ts';
 import { startInference } from '../models/inference.ts';
 import { createRegistry } from '../models/registry.ts';
-import { createLiveSystem, newJob } from '../scripts/live-system.ts';
+import { createLiveSystem, newJob, until } from '../scripts/live-system.ts';
 import { readConfig } from '../shared/config.ts';
 import { createLog } from '../shared/log.ts';
-import { createAnalysisEngine } from './analysis-engine.ts';
+import { type AnalysisEngine, createAnalysisEngine } from './analysis-engine.ts';
 import { createCompletionWriter } from './completion-writer.ts';
 
 const system = await createLiveSystem();
@@ -96,5 +96,60 @@ test('keeps out of the model what is canceled before the worker hears that it ha
   ]);
   assert.is(microBatchItems, 2);
 });
+
+test('takes over what another worker was handed and has not claimed', async () => {
+  const { version, digest } = model;
+  const write = () =>
+    createCompletionWriter({ pool: database, log, flushMs: 0, groupMax: 10, attemptsMax: 5 });
+  const small = { ...config, POOL_ITEMS_MAX: 32 };
+  const options = { config: small, log, database, registry, onRoom: () => undefined };
+  let release = (): void => undefined;
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const stuck = createAnalysisEngine({
+    ...options,
+    writer: write(),
+    worker: 'stuck',
+    inference: { ...inference, predict: (pool) => released.then(() => inference.predict(pool)) },
+  });
+  const idle = createAnalysisEngine({ ...options, writer: write(), worker: 'idle', inference });
+  const jobs = Array.from({ length: 232 }, (_, index) =>
+    newJob({ modelVersion: version, modelDigest: digest, texts: [`text ${index}`] }),
+  );
+  await insertJobs(system.owner, jobs);
+  // Handed out long enough ago not to be on its way any more.
+  await system.owner.query(`UPDATE jobs SET dispatched_at = now() - interval '1 s' WHERE status = 'queued'`);
+  const hand = (engine: AnalysisEngine, some: readonly NewJob[]) =>
+    Promise.all(
+      some.map(({ tenantId, id, dispatchId, kind }) => {
+        const sizes = { jobIds: [id], items: [1], characters: [8] };
+        return engine.process(
+          { tenantId, class: 1, kind, modelVersion: version, ...sizes },
+          dispatchId ?? '',
+        );
+      }),
+    );
+  const stuckJobs = hand(stuck, jobs.slice(0, 200));
+  await until(
+    'the first pools to be claimed',
+    async () => (await count(`status = 'processing'`)) === 64 || undefined,
+  );
+  await hand(idle, jobs.slice(200));
+  await until('the rest to be done', async () => (await count(`status = 'succeeded'`)) === 168 || undefined);
+  assert.equal([stuck.inHand(), await count(`status = 'processing'`)], [200, 64]);
+  release();
+  await stuckJobs;
+  assert.equal([stuck.inHand(), idle.inHand()], [0, 0]);
+  assert.is(await count(`status = 'succeeded' AND attempt = 1 AND worker = 'stuck'`), 64);
+});
+
+/** Jobs of the second test. */
+async function count(condition: string): Promise<number> {
+  const { rows } = await system.owner.query<{ count: number }>(
+    `SELECT count(*)::integer AS count FROM jobs WHERE worker IN ('stuck', 'idle') AND ${condition}`,
+  );
+  return rows[0]?.count ?? Number.NaN;
+}
 
 test.run();

@@ -3,6 +3,7 @@
 
 import type { Pool as Database } from '../db/client.ts';
 import { type Claim, renewLeases, retryJobs, type StatedFact, startJobs } from '../db/attempts.ts';
+import type { UnclaimedJob } from '../db/unclaimed.ts';
 import {
   type Inference,
   type InferenceResult,
@@ -24,6 +25,7 @@ import { createModelPace } from './model-pace.ts';
 import { createPoolTuner } from './pool-tuner.ts';
 import { describeRun } from './run-record.ts';
 import { createPoolsInHand, type PoolInHand } from './pools-in-hand.ts';
+import { createSpareWork } from './spare-work.ts';
 
 /** A dispatched job in this worker's hands; `done` settles its share of the dispatch. */
 interface Entry extends PoolEntry {
@@ -91,12 +93,36 @@ export function createAnalysisEngine(options: {
     storeMs: config.FLUSH_MS + storeMs,
     drop: (id) => drop([id]),
   });
-  let entriesInHand = 0;
+  const spare = createSpareWork({
+    database,
+    log,
+    poolItems: () =>
+      Math.min(config.POOL_ITEMS_MAX, Math.ceil(config.POOL_GOAL_MS / (pace.itemMs() ?? Infinity)) || 1),
+    take: (jobs) => {
+      const nowMs = performance.now();
+      for (const job of jobs) void hold(job, nowMs);
+      pump();
+    },
+  });
+  /** Until they are settled here, by id and dispatch: one that was taken over may come in its dispatch as well. */
+  const jobsInHand = new Map<string, Promise<void>>();
   const dispatchesInHand = priorities.map(() => 0);
   const inHand = createPoolsInHand();
   let draining = false;
   let lastClaimMs = performance.now();
   let timer: NodeJS.Timeout | undefined;
+
+  /** Takes a job in hand, unless it is there already; resolves when it is settled here. */
+  const hold = ({ kind, modelVersion, ...job }: UnclaimedJob, nowMs: number): Promise<void> => {
+    const name = `${job.id} ${job.dispatchId}`;
+    const known = jobsInHand.get(name);
+    if (known !== undefined) return known;
+    const settled = new Promise<void>((done) => {
+      batcher.add(`${kind}@${modelVersion}`, { ...job, done }, nowMs);
+    }).finally(() => jobsInHand.delete(name));
+    jobsInHand.set(name, settled);
+    return settled;
+  };
 
   /** Sends pools on while there is room for them, and comes back when the next one falls due. */
   const pump = (): void => {
@@ -104,6 +130,7 @@ export function createAnalysisEngine(options: {
     for (let taken = batcher.take(state()); taken !== undefined; taken = batcher.take(state())) {
       const pool = inHand.take(taken.entries, taken.urgency);
       const own = taken;
+      spare.took(own.entries.reduce((sum, { items }) => sum + items, 0));
       void analyzePool(own, pool)
         .catch((error: unknown) => abandonPool(own, error))
         .finally(() => {
@@ -111,6 +138,7 @@ export function createAnalysisEngine(options: {
           pump();
         });
     }
+    if (!draining && batcher.items() === 0 && inHand.runsOut()) spare.look();
     clearTimeout(timer);
     const dueAtMs = batcher.dueAtMs(state());
     if (dueAtMs !== undefined) timer = setTimeout(pump, Math.max(1, dueAtMs - performance.now()));
@@ -328,29 +356,11 @@ export function createAnalysisEngine(options: {
       };
       count(1);
       inHand.saw(dispatch.class, nowMs);
-      entriesInHand += dispatch.jobIds.length;
-      const all = dispatch.jobIds.map(
-        (id, index) =>
-          new Promise<void>((resolve) => {
-            let settled = false;
-            const done = (): void => {
-              if (settled) return;
-              settled = true;
-              entriesInHand -= 1;
-              resolve();
-            };
-            const size = { items: dispatch.items[index] ?? 1, characters: dispatch.characters[index] ?? 1 };
-            const entry = {
-              ...size,
-              tenantId: dispatch.tenantId,
-              class: dispatch.class,
-              id,
-              dispatchId,
-              done,
-            };
-            batcher.add(`${dispatch.kind}@${dispatch.modelVersion}`, entry, nowMs);
-          }),
-      );
+      const { tenantId, class: jobClass, kind, modelVersion } = dispatch;
+      const all = dispatch.jobIds.map((id, index) => {
+        const size = { items: dispatch.items[index] ?? 1, characters: dispatch.characters[index] ?? 1 };
+        return hold({ tenantId, class: jobClass, kind, modelVersion, id, dispatchId, ...size }, nowMs);
+      });
       pump();
       return Promise.all(all).then(() => count(-1));
     },
@@ -367,7 +377,7 @@ export function createAnalysisEngine(options: {
       draining = true;
       pump();
     },
-    inHand: () => entriesInHand,
+    inHand: () => jobsInHand.size,
     sinceClaimMs: () => performance.now() - lastClaimMs,
     itemMs: pace.itemMs,
   };

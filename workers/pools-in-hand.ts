@@ -22,6 +22,8 @@ export interface PoolsInHand {
   readonly urgencyOf: (entry: TurnEntry) => number;
   /** Whether one more pool may be taken: one runs and one is claimed behind it, those that wait for it not counted. */
   readonly hasRoom: (urgency: number) => boolean;
+  /** Whether at most one pool is left, and its jobs are claimed. */
+  readonly runsOut: () => boolean;
   /** Items that the model does before a pool of this urgency that is sent now. */
   readonly itemsAhead: (urgency: number) => number;
   /** Since when next to nothing has been ahead of such a pool; undefined while something is. */
@@ -60,6 +62,7 @@ export function createPoolsInHand(): PoolsInHand {
       return urgencyOfClass(jobClass) - (isKnown ? 0 : 1);
     },
     hasRoom: (urgency) => upTo(urgency).length < poolsMax,
+    runsOut: () => pools.size <= 1 && [...pools].every(({ isClaimed }) => isClaimed),
     itemsAhead,
     idleSinceMs: (urgency, nowMs) => {
       const isIdle = upTo(urgency).every(({ isClaimed }) => isClaimed) && itemsAhead(urgency) <= idleItemsMax;
