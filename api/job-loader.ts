@@ -1,9 +1,9 @@
 // Reads jobs for many clients at once: what is asked for while a read is on its way goes into the next one, so a
 // thousand waiting clients that wake together cost a few statements.
 
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { asTenant, type Pool } from '../db/client.ts';
 import { type JobWithResults, listJobs } from '../db/jobs.ts';
+import { inTurns } from './in-turns.ts';
 
 export interface JobLoader {
   /** The job as it is now, or undefined if the tenant has none of that id. */
@@ -18,7 +18,6 @@ interface Wanted {
 
 /** Jobs of one read. */
 const jobsPerReadMax = 200;
-const answersPerTurn = 16;
 
 export function createJobLoader(pool: Pool): JobLoader {
   const wanted = new Map<string, Wanted[]>();
@@ -31,11 +30,7 @@ export function createJobLoader(pool: Pool): JobLoader {
       try {
         const ids = [...new Set(group.map(({ id }) => id))];
         const found = await asTenant(pool, tenantId, (reader) => listJobs(reader, tenantId, ids));
-        for (const [index, { id, resolve }] of group.entries()) {
-          resolve(found.get(id));
-          // Each answer that this sets off costs its part of a turn; between some of them others get theirs.
-          if (index % answersPerTurn === answersPerTurn - 1) await nextTurn();
-        }
+        await inTurns(group, ({ id, resolve }) => resolve(found.get(id)));
       } catch (error) {
         for (const { reject } of group) reject(error);
       }
