@@ -10,7 +10,6 @@ import { metrics } from '../shared/metrics.ts';
 import { ProblemError } from '../shared/problem.ts';
 import type { PlannedDispatch } from '../shared/queues.ts';
 import type { Enqueuer } from './enqueue.ts';
-import { inTurns } from './in-turns.ts';
 
 /** What became of a submit: recorded under its own id, or the same as one before with the same key. */
 export type SubmitResult =
@@ -87,11 +86,11 @@ export function createIntake(options: {
     metrics.intakeGroupJobs.observe(group.length);
     void enqueuer.send(planned.flatMap((dispatch) => keepRecorded(dispatch, recorded)));
     const others = group.filter(({ job }) => !recorded.has(job.id));
-    await inTurns(group, ({ job, resolve }) => {
-      if (!recorded.has(job.id)) return;
+    for (const { job, resolve } of group) {
+      if (!recorded.has(job.id)) continue;
       metrics.jobsSubmitted.inc({ kind: job.kind, class: priorities[job.class] ?? '' });
       resolve({ outcome: 'recorded' });
-    });
+    }
     if (others.length > 0) await replay(others);
   };
 

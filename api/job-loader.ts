@@ -3,7 +3,6 @@
 
 import { asTenant, type Pool } from '../db/client.ts';
 import { type JobWithResults, listJobs } from '../db/jobs.ts';
-import { inTurns } from './in-turns.ts';
 
 export interface JobLoader {
   /** The job as it is now, or undefined if the tenant has none of that id. */
@@ -30,7 +29,7 @@ export function createJobLoader(pool: Pool): JobLoader {
       try {
         const ids = [...new Set(group.map(({ id }) => id))];
         const found = await asTenant(pool, tenantId, (reader) => listJobs(reader, tenantId, ids));
-        await inTurns(group, ({ id, resolve }) => resolve(found.get(id)));
+        for (const { id, resolve } of group) resolve(found.get(id));
       } catch (error) {
         for (const { reject } of group) reject(error);
       }
