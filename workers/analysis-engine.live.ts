@@ -3,6 +3,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { v7 } from 'uuid';
 import { createPool } from '../db/client.ts';
 import { cancelJob } from '../db/job-control.ts';
 import { insertJobs, type NewJob } from '../db/submissions.ts';
@@ -10,6 +11,7 @@ import { startInference } from '../models/inference.ts';
 import { createRegistry } from '../models/registry.ts';
 import { createLiveSystem, newJob, until } from '../scripts/live-system.ts';
 import { readConfig } from '../shared/config.ts';
+import { defaultTenantId } from '../shared/job.ts';
 import { createLog } from '../shared/log.ts';
 import { type AnalysisEngine, createAnalysisEngine } from './analysis-engine.ts';
 import { createCompletionWriter } from './completion-writer.ts';
@@ -114,22 +116,22 @@ test('takes over what another worker was handed and has not claimed', async () =
     inference: { ...inference, predict: (pool) => released.then(() => inference.predict(pool)) },
   });
   const idle = createAnalysisEngine({ ...options, writer: write(), worker: 'idle', inference });
+  const dispatchId = v7();
   const jobs = Array.from({ length: 232 }, (_, index) =>
-    newJob({ modelVersion: version, modelDigest: digest, texts: [`text ${index}`] }),
+    newJob({ modelVersion: version, modelDigest: digest, dispatchId, texts: [`text ${index}`] }),
   );
   await insertJobs(system.owner, jobs);
   // Handed out long enough ago not to be on its way any more.
   await system.owner.query(`UPDATE jobs SET dispatched_at = now() - interval '1 s' WHERE status = 'queued'`);
-  const hand = (engine: AnalysisEngine, some: readonly NewJob[]) =>
-    Promise.all(
-      some.map(({ tenantId, id, dispatchId, kind }) => {
-        const sizes = { jobIds: [id], items: [1], characters: [8] };
-        return engine.process(
-          { tenantId, class: 1, kind, modelVersion: version, ...sizes },
-          dispatchId ?? '',
-        );
-      }),
+  // All at once, so that no pool leaves before it is full.
+  const hand = (engine: AnalysisEngine, some: readonly NewJob[]) => {
+    const jobIds = some.map(({ id }) => id);
+    const sizes = { items: some.map(() => 1), characters: some.map(() => 8) };
+    return engine.process(
+      { tenantId: defaultTenantId, class: 1, kind: 'emotion', modelVersion: version, jobIds, ...sizes },
+      dispatchId,
     );
+  };
   const stuckJobs = hand(stuck, jobs.slice(0, 200));
   await until(
     'the first pools to be claimed',
