@@ -1,7 +1,7 @@
 // What a client sees of a job. The view lists each field by name, so that nothing reaches the wire by accident.
 
 import { z } from 'zod';
-import type { ResultRow, JobRow } from '../db/jobs.ts';
+import type { JobRow, ResultRow } from '../db/jobs.ts';
 import type { NewJob } from '../db/submissions.ts';
 import { formatBatchId } from '../shared/batch.ts';
 import { formatJobId, isTerminal, jobStatuses, priorities } from '../shared/job.ts';

@@ -13,7 +13,7 @@ const nobody = '00000000-0000-0000-0000-000000000000';
 const attemptsMax = 10;
 const pauseMs = 500;
 
-/** Opens every connection of these pools and runs on each, for nobody, the one statement that it is there for, if it is one. */
+/** Opens every connection of these pools; on each that is there for one statement it runs that, for nobody. */
 export async function warmUp(pools: {
   readonly readers: Pool;
   readonly lookups: Pool;

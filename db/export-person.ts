@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { Reader } from './client.ts';
 import { edgeRow, type GraphEdge, type GraphNode } from './graph.ts';
 import type { JobEventRow } from './job-events.ts';
-import { type ResultRow, type JobRow, listJobs } from './jobs.ts';
+import { type JobRow, listJobs, type ResultRow } from './jobs.ts';
 import * as schema from './schema.ts';
 import type { PersonName, ProfileRow } from './users.ts';
 

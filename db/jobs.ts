@@ -17,7 +17,8 @@ export const cancelsChannel = 'soma_cancels';
 export const erasuresChannel = 'soma_erasures';
 
 export type JobRow = typeof schema.jobs.$inferSelect;
-/** What came of one text: one of the two is there, unless the person was erased since. */
+
+/** What came of one text: an output, or an error; the other one is null. */
 export interface ResultRow {
   readonly itemIndex: number;
   readonly output: unknown;

@@ -130,7 +130,6 @@ export function createAnalysisEngine(options: {
     for (let taken = batcher.take(state()); taken !== undefined; taken = batcher.take(state())) {
       const pool = inHand.take(taken.entries, taken.urgency);
       const own = taken;
-      spare.took(own.entries.reduce((sum, { items }) => sum + items, 0));
       void analyzePool(own, pool)
         .catch((error: unknown) => abandonPool(own, error))
         .finally(() => {
@@ -220,6 +219,7 @@ export function createAnalysisEngine(options: {
       if (letGo.has(job.claim.id)) dropJob();
       deadlines.watch(job.claim);
     }
+    spare.claimed(owners.length);
     metrics.poolItems.observe({ kind }, owners.length);
     let counted = noStats;
     let itemsRun = 0;

@@ -8,9 +8,9 @@ import type { Logger } from '../shared/log.ts';
 import { metrics } from '../shared/metrics.ts';
 
 export interface SpareWork {
-  /** A pool of so many items went to the model: where there is a backlog, another worker may have more of it. */
-  readonly took: (items: number) => void;
-  /** This worker runs out of work: looks for some, unless there was none when it last looked. */
+  /** A pool of so many items was claimed: where there is a backlog, another worker may have more of it. */
+  readonly claimed: (items: number) => void;
+  /** This worker runs out of work: looks for some, unless nothing came of the last look. */
   readonly look: () => void;
 }
 
@@ -28,29 +28,29 @@ export function createSpareWork(options: {
   readonly take: (jobs: readonly UnclaimedJob[]) => void;
 }): SpareWork {
   let mayBeMore = false;
+  let tookOver = false;
   let isLooking = false;
 
   const look = async (): Promise<void> => {
     const itemsMax = options.poolItems();
     const found = await listUnclaimed(options.database, { ageMs, limit: 2 * itemsMax });
     const jobs = cut(found.slice(0, Math.ceil(found.length / 2)), itemsMax);
-    mayBeMore = jobs.length > 0;
+    tookOver = jobs.length > 0;
     metrics.jobsTakenOver.inc(jobs.length);
     options.take(jobs);
   };
 
   return {
-    took: (items) => {
-      if (items >= backlogItems) mayBeMore = true;
+    claimed: (items) => {
+      mayBeMore ||= tookOver || items >= backlogItems;
     },
     look: () => {
       if (!mayBeMore || isLooking) return;
       isLooking = true;
+      // Until something is claimed: of jobs that nobody may claim any more it would look again and again.
+      mayBeMore = false;
       look()
-        .catch((error: unknown) => {
-          mayBeMore = false;
-          options.log.warn({ err: error }, 'looking for unclaimed jobs failed');
-        })
+        .catch((error: unknown) => options.log.warn({ err: error }, 'looking for unclaimed jobs failed'))
         .finally(() => {
           isLooking = false;
         });
