@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os';
 import { createRegistry } from '../models/registry.ts';
 import { packageRoot, readConfig } from '../shared/config.ts';
+import { describeInt8, readProcessorFlags } from '../shared/processor.ts';
 
 export interface Machine {
   readonly cpu: string;
@@ -16,19 +17,10 @@ export interface Machine {
   readonly node: string;
 }
 
-/** The kernel's names of instruction sets that serve INT8, the fastest first. */
-const int8Extensions = ['amx_int8', 'avx512_vnni', 'avx_vnni', 'avx512bw', 'avx2', 'asimddp'];
-
-/** What the first processor can do, as /proc/cpuinfo lists it. */
-function readFlags(): readonly string[] {
-  const info = readFileSync('/proc/cpuinfo', 'utf8');
-  return /^(?:flags|Features)\s*:(.*)$/m.exec(info)?.[1]?.trim().split(' ') ?? [];
-}
-
 export function describeMachine(): Machine {
   return {
     cpu: cpus()[0]?.model ?? 'unknown',
-    int8: int8Extensions.find((flag) => readFlags().includes(flag)) ?? 'none',
+    int8: describeInt8(readProcessorFlags()),
     cores: availableParallelism(),
     memoryGb: Math.round(totalmem() / 2 ** 30),
     kernel: release(),

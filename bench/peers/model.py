@@ -23,6 +23,12 @@ ARTIFACTS = Path(__file__).resolve().parents[2] / "models" / "artifacts"
 CLS, SEP, TOKENS_MAX = 101, 102, 128
 
 
+def sums_may_saturate() -> bool:
+    """As shared/processor.ts."""
+    info = Path("/proc/cpuinfo").read_text()
+    return not any(f" {flag}" in info for flag in ("amx_int8", "avx512_vnni", "avx_vnni", "asimddp"))
+
+
 class Model:
     """One session of one thread: more processes serve better than more threads."""
 
@@ -35,7 +41,7 @@ class Model:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # Right sums on processors without VNNI too; a peer that leaves it out is faster there, and wrong.
-        options.add_session_config_entry("session.x64quantprecision", "1")
+        options.add_session_config_entry("session.x64quantprecision", "1" if sums_may_saturate() else "0")
         path = str(folder / manifest["model"]["file"])
         self.session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self.at_once = os.environ.get("MODEL_BATCH") == "1"
