@@ -45,6 +45,7 @@ def main() -> None:
 
 def to_floats(model: onnx.ModelProto) -> onnx.ModelProto:
     graph = model.graph
+    join_parts(graph)
     constants = Constants(graph)
     aliases: dict[str, str] = {}
     kept = []
@@ -60,6 +61,27 @@ def to_floats(model: onnx.ModelProto) -> onnx.ModelProto:
         raise SystemExit(f"still quantized: {sorted(left)}")
     onnx.checker.check_model(model)
     return model
+
+
+def join_parts(graph: onnx.GraphProto) -> None:
+    """MatMuls whose inputs are given in two parts (models/train/artifact.py), in one again: floats
+    have no use for the second."""
+    made_by = {name: node for node in graph.node for name in node.output}
+    added = {node.input[0]: node for node in graph.node if node.op_type == "Add"}
+    for split in [node for node in graph.node if node.op_type == "Split"]:
+        matmul = made_by[split.input[0]]
+        parts = made_by[made_by[matmul.input[0]].input[0]]
+        coarse = made_by[parts.input[0]]
+        matmul.input[0] = coarse.input[0]
+        matmul.output[0] = added[split.output[0]].output[0]
+        for node in (split, added[split.output[0]]):
+            graph.node.remove(node)
+    wanted = {output.name for output in graph.output}
+    for node in reversed(list(graph.node)):
+        if wanted.isdisjoint(node.output):
+            graph.node.remove(node)
+        else:
+            wanted.update(node.input)
 
 
 def floated(node: NodeProto, constants: Constants, aliases: dict[str, str]) -> list[NodeProto]:

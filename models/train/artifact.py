@@ -19,6 +19,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import torch
+from onnx import numpy_helper
 from onnxruntime.quantization import (
     CalibrationDataReader,
     CalibrationMethod,
@@ -35,11 +36,11 @@ from torch import nn
 from encoder import ARTIFACTS, BASE, TOKENS_MAX, pad
 
 STATIC = "int8 static QDQ"
-MIXED = "int8 static QDQ, FFN-out in 8-bit blocks of 32"
+TWO_PARTS = "int8 static QDQ, the inputs of FFN-out in two parts"
 BLOCKS = "int8 blocks of 32, embeddings static QDQ"
-IN_BLOCKS: dict[str, Callable[[str], bool]] = {
+APART: dict[str, Callable[[str], bool]] = {  # the weight MatMuls that are not simply static
     STATIC: lambda name: False,
-    MIXED: lambda name: "/ffn_out/" in name,
+    TWO_PARTS: lambda name: "/ffn_out/" in name,
     BLOCKS: lambda name: True,
 }
 CALIBRATION_TEXTS, CALIBRATION_BATCH = 192, 16
@@ -75,17 +76,19 @@ def quantize(fp32: Path, int8: Path, rows: Rows, form: str) -> None:
 
     STATIC is the fastest. Two things about it decide its quality: attention's two MatMuls stay in
     fp32, and outputs are not rounded again (on emotion both together bring the mean score error
-    from .011 down to .004, and the graph runs 1.4 times faster than MIXED). MIXED turns the second
-    MatMul of each feed-forward, whose post-GELU inputs have the outliers, into MatMulNBits, BLOCKS
-    turns all of them. That scales activations by row and block: batch-invariant too, nearer to
-    fp32, slower.
+    from .011 down to .004). TWO_PARTS gives the second MatMul of each feed-forward, whose post-GELU
+    inputs have outliers that one scale does not serve, its inputs in two parts (`in_two_parts`).
+    BLOCKS turns all weight MatMuls into MatMulNBits, which scales activations by row and block:
+    batch-invariant too, nearest to fp32, and the slowest.
     """
-    graph = onnx.load(fp32).graph
-    constants = {tensor.name for tensor in graph.initializer}
+    model = onnx.load(fp32)
+    constants = {tensor.name for tensor in model.graph.initializer}
     matmuls = {
-        node.name: node.input[1] in constants for node in graph.node if node.op_type == "MatMul"
+        node.name: node.input[1] in constants
+        for node in model.graph.node
+        if node.op_type == "MatMul"
     }
-    blocks = [name for name, weighted in matmuls.items() if weighted and IN_BLOCKS[form](name)]
+    apart = [name for name, weighted in matmuls.items() if weighted and APART[form](name)]
     attention = [name for name, weighted in matmuls.items() if not weighted]
     int8.parent.mkdir(parents=True, exist_ok=True)
     quantize_static(
@@ -98,22 +101,112 @@ def quantize(fp32: Path, int8: Path, rows: Rows, form: str) -> None:
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
         calibrate_method=CalibrationMethod.MinMax,
-        nodes_to_exclude=[*attention, *blocks],
+        nodes_to_exclude=[*attention, *apart],
         extra_options={
             "CalibMovingAverage": True,
             "OpTypesToExcludeOutputQuantization": ["MatMul", "Gather"],
         },
     )
-    if blocks:
+    if form == TWO_PARTS:
+        served = onnx.load(int8)
+        in_two_parts(served.graph, apart, input_ranges(model, apart, rows))
+        onnx.save(served, int8)
+    if form == BLOCKS:
         quantizer = MatMulNBitsQuantizer(
             onnx.load(int8),
             algo_config=DefaultWeightOnlyQuantConfig(
                 bits=8, block_size=32, is_symmetric=True, accuracy_level=4
             ),
-            nodes_to_exclude=[name for name in matmuls if name not in blocks],
+            nodes_to_exclude=[name for name in matmuls if name not in apart],
         )
         quantizer.process()
         quantizer.model.save_model_to_file(str(int8))
+
+
+def input_ranges(
+    model: onnx.ModelProto, matmuls: Sequence[str], rows: Rows
+) -> dict[str, tuple[float, float]]:
+    """The least and the greatest value of each input of the MatMuls over the calibration texts."""
+    named = [node for node in model.graph.node if node.name in matmuls]
+    inputs = sorted({node.input[0] for node in named})
+    watched = onnx.ModelProto()
+    watched.CopyFrom(model)
+    for name in inputs:
+        watched.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
+    graph = ort.InferenceSession(watched.SerializeToString(), providers=["CPUExecutionProvider"])
+    texts = CalibrationTexts(rows)
+    seen = [graph.run(inputs, batch) for batch in iter(texts.get_next, None)]
+    return {
+        name: (min(float(one.min()) for one in values), max(float(one.max()) for one in values))
+        for name, values in zip(inputs, zip(*seen))
+    }
+
+
+def in_two_parts(
+    graph: onnx.GraphProto, matmuls: Sequence[str], ranges: dict[str, tuple[float, float]]
+) -> None:
+    """Each MatMul x·W becomes coarse·W + rest·W, all three in 8 bits.
+
+    `coarse` is x on a scale that has room for twice the range of calibration, `rest` is x - coarse
+    on a scale 255 times finer, so that x has nearly 16 bits, outliers and small values alike. Both
+    go through one MatMul, one behind the other in the first dimension: W stands there once, signed,
+    with one scale a column. The same sums whatever else is in the micro-batch.
+    """
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    parts: dict[str, str] = {}
+    nodes = []
+
+    def constant(name: str, value: np.ndarray) -> str:
+        graph.initializer.append(numpy_helper.from_array(value, name))
+        return name
+
+    def node(kind: str, inputs: list[str], *names: str, **attributes: int) -> str:
+        nodes.append(onnx.helper.make_node(kind, inputs, names, name=f"{names[0]}:", **attributes))
+        return names[0]
+
+    def parts_of(x: str) -> str:
+        scale = max(2 * abs(bound) for bound in ranges[x]) / 127
+        on = [
+            constant(f"{x}_scale", np.float32(scale)),
+            constant(f"{x}_zero", np.uint8(128)),
+        ]
+        finer = constant(f"{x}_finer", np.float32(255))
+        coarse = node("QuantizeLinear", [x, *on], f"{x}_coarse")
+        served = node("DequantizeLinear", [coarse, *on], f"{x}_coarse_served")
+        rest = node("Mul", [node("Sub", [x, served], f"{x}_rest"), finer], f"{x}_rest_finer")
+        both = [coarse, node("QuantizeLinear", [rest, *on], f"{x}_rest_quantized")]
+        joined = node("Concat", both, f"{x}_parts", axis=0)
+        return node("DequantizeLinear", [joined, *on], f"{x}_parts_served")
+
+    def weight_of(name: str) -> str:
+        weight = numpy_helper.to_array(constants[name])
+        scale = np.maximum(np.abs(weight).max(0), 1e-12).astype(np.float32) / 127
+        values = np.clip(np.round(weight / scale), -127, 127).astype(np.int8)
+        inputs = [
+            constant(f"{name}_quantized", values),
+            constant(f"{name}_scale", scale),
+            constant(f"{name}_zero", np.zeros(scale.shape, np.int8)),
+        ]
+        return node("DequantizeLinear", inputs, f"{name}_served", axis=1)
+
+    back = constant("parts_back", np.float32(1 / 255))
+    for one in graph.node:
+        if one.name not in matmuls:
+            nodes.append(one)
+            continue
+        (x, weight), y = one.input, one.output[0]
+        if x not in parts:
+            parts[x] = parts_of(x)
+        product = node("MatMul", [parts[x], weight_of(weight)], f"{y}_parts")
+        coarse, rest = f"{y}_coarse", f"{y}_rest"
+        node("Split", [product], coarse, rest, axis=0)
+        node("Add", [coarse, node("Mul", [rest, back], f"{y}_rest_back")], y)
+    del graph.node[:]
+    graph.node.extend(nodes)
+    used = {name for one in graph.node for name in one.input}
+    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
 
 
 class CalibrationTexts(CalibrationDataReader):
@@ -139,8 +232,11 @@ def session(path: Path) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
-    # As models/session.ts: without it, sums of 8-bit products saturate on processors without VNNI.
+    # As models/session.ts, which says why.
     options.add_session_config_entry("session.x64quantprecision", "1")
+    options.add_session_config_entry(
+        "optimization.disable_specified_optimizers", "SkipLayerNormFusion"
+    )
     return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 

@@ -7,8 +7,10 @@ antecedent and consequent (5 logits). Only the first word piece of a word is tra
 spans.decode turns the scores into spans. Text may only be changed one character for one.
 
     python models/train/reasoning.py --data ../shared/data --work ../scratch/train/reasoning
+    python models/train/reasoning.py --data ../shared/data --graph reasoning.fp32.onnx
 
-Run from the repository root; a second call goes on from the checkpoints in --work. A seeded tenth
+Run from the repository root; a second call goes on from the checkpoints in --work. The second form
+trains nothing and packs a graph of floats that there is already. A seeded tenth
 of the Causal News Corpus and of SemEval-2020 task 5 is held out: it picks the epoch, the
 thresholds and the calibration, and is what the manifest reports.
 """
@@ -42,10 +44,10 @@ from reasoning_measure import (
 )
 from spans import Span
 
-VERSION = "2026.11.1"
+VERSION = "2026.11.2"
 RECIPE = Recipe(seed=123, epochs=5, batch=16, lr_top_layer=1e-4, lr_heads=1e-3, warmup=0.08)
 HELD_OUT = 0.1
-FORM = artifact.MIXED
+FORM = artifact.TWO_PARTS
 PER_EPOCH = {  # rows drawn afresh in every epoch; None takes all
     "cnc": None,
     "altlex": None,
@@ -144,6 +146,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--work", type=Path, default=Path("../scratch/train/reasoning"))
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--graph", type=Path, help="pack this graph of floats, train nothing")
     parser.add_argument("--held-out-only", action="store_true", help="only write heldout.json")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -153,10 +156,11 @@ def main() -> None:
     if arguments.held_out_only:
         return
     sources = read_sources(arguments.data, RECIPE.seed, HELD_OUT)
-    model = train(sources, arguments.work)
-    fp32 = arguments.work.with_name("reasoning.fp32.onnx")
-    artifact.export(model, fp32, OUTPUTS)
-    pack(model, fp32, sources)
+    fp32 = arguments.graph
+    if fp32 is None:
+        fp32 = arguments.work.with_name("reasoning.fp32.onnx")
+        artifact.export(train(sources, arguments.work), fp32, OUTPUTS)
+    pack(fp32, sources)
 
 
 # --- training -----------------------------------------------------------------------------
@@ -272,7 +276,7 @@ def run_torch(model: ReasoningModel, rows: list[list[int]]) -> dict:
 # --- packing ------------------------------------------------------------------------------
 
 
-def pack(model: ReasoningModel, fp32: Path, sources: Sources) -> None:
+def pack(fp32: Path, sources: Sources) -> None:
     """Quantizes, measures the graph that will be served, and writes the artifact folder."""
     int8 = artifact.folder("reasoning", VERSION) / "model.int8.onnx"
     artifact.quantize(fp32, int8, calibration_rows(sources), FORM)
@@ -312,8 +316,8 @@ def pack(model: ReasoningModel, fp32: Path, sources: Sources) -> None:
             "bytes_fp32": fp32.stat().st_size,
         },
     }
-    artifact.write_golden(int8.with_name("golden.json"), golden(model, graphs["int8"]))
-    parameters = sum(parameter.numel() for parameter in model.parameters())
+    artifact.write_golden(int8.with_name("golden.json"), golden(graphs["fp32"], graphs["int8"]))
+    parameters = sum(parameter.numel() for parameter in ReasoningModel(Encoder()).parameters())
     artifact.write_manifest("reasoning", VERSION, FORM, parameters, "quotes", OUTPUTS, details)
     print(json.dumps(artifact.significant(details["measured"])))
 
@@ -367,13 +371,13 @@ def data_rows(sources: Sources) -> list[dict]:
     ]
 
 
-def golden(model: ReasoningModel, served: InferenceSession) -> list[dict]:
+def golden(fp32: InferenceSession, served: InferenceSession) -> list[dict]:
     """Offsets and spans count UTF-16 code units, as JavaScript does; the first five cases carry
     every output, the rest the sentence logits and the decoded spans."""
     texts = json.loads(Path(__file__).with_name("golden_texts.json").read_text())["reasoning"]
     rows = [example(text) for text in texts]
     ids = [row.ids for row in rows]
-    exact, int8 = run_torch(model, ids), runner(served)(ids)
+    exact, int8 = runner(fp32)(ids), runner(served)(ids)
     return [{"text": texts[i]} | golden_case(row, exact, int8, i) for i, row in enumerate(rows)]
 
 

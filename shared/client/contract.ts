@@ -558,7 +558,7 @@ export type ReasoningRequest = {
   readonly custom_id?: string;
   readonly metadata?: Readonly<Record<string, string>>;
   readonly tags?: readonly string[];
-  readonly model?: 'reasoning' | 'reasoning@stable' | 'reasoning@2026.11.1';
+  readonly model?: 'reasoning' | 'reasoning@stable' | 'reasoning@2026.11.2';
   readonly priority?: 'high' | 'normal' | 'low';
   /** Runs no earlier than this */
   readonly not_before?: string;
