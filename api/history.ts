@@ -3,9 +3,9 @@
 import { z } from 'zod';
 import { asTenant } from '../db/client.ts';
 import { wantsAnomalyFlags } from '../db/tenant-settings.ts';
-import { type HistoryPlace, listHistory } from '../db/users.ts';
+import { type HistoryRange, listEmotions, listHistory, type PersonName } from '../db/users.ts';
 import { anomalySchema, findAnomaly } from '../models/analytics/anomaly.ts';
-import { type Trajectory, trajectoryOf } from '../models/analytics/trajectory.ts';
+import { type EmotionPoint, type Trajectory, trajectoryOf } from '../models/analytics/trajectory.ts';
 import { formatJobId, uuidTime } from '../shared/job.ts';
 import type { Context } from './context.ts';
 
@@ -43,45 +43,40 @@ export type HistoryEntry = z.output<typeof historyEntrySchema>;
 /** The trajectory is computed from the newest this many analyses of the range. */
 const trajectoryPointsMax = 1000;
 
-export interface HistoryRange {
-  readonly from?: Date | undefined;
-  readonly to?: Date | undefined;
-  readonly after?: HistoryPlace | undefined;
-  readonly limit: number;
-}
-
 /** A page of a person's emotion analyses, newest first, and the trajectory of the whole range. */
 export async function showHistory(
   context: Context,
-  person: { readonly tenantId: string; readonly userId: string },
+  person: PersonName,
   range: HistoryRange,
 ): Promise<{ data: HistoryEntry[]; has_more: boolean; trajectory: Trajectory }> {
   const { from, to } = range;
-  const all = await listEntries(context, person, { from, to, limit: trajectoryPointsMax });
-  const flagged = await wantsAnomalyFlags(context.system, person.tenantId);
-  const page =
-    range.after === undefined
-      ? all
-      : await listEntries(context, person, { ...range, limit: range.limit + 1 });
+  const [emotions, page, flagged] = await Promise.all([
+    asTenant(context.readers, person.tenantId, (reader) =>
+      listEmotions(reader, person, { from, to, limit: trajectoryPointsMax }),
+    ),
+    listEntries(context, person, { ...range, limit: range.limit + 1 }),
+    wantsAnomalyFlags(context.system, person.tenantId),
+  ]);
+  // Oldest first, so that texts of one job, which have the same time, keep their order.
+  const points = emotions.toReversed().map((emotion) => ({ ...emotion, at: uuidTime(emotion.jobId) }));
   return {
-    data: page.slice(0, range.limit).map((entry) => (flagged ? withAnomaly(entry, all) : entry)),
+    data: page.slice(0, range.limit).map((entry) => (flagged ? withAnomaly(entry, points) : entry)),
     has_more: page.length > range.limit,
-    // Oldest first, so that texts of one job, which have the same time, keep their order.
-    trajectory: trajectoryOf(all.toReversed().map((entry) => ({ ...entry, at: new Date(entry.timestamp) }))),
+    trajectory: trajectoryOf(points),
   };
 }
 
 /** The entry beside what the analyses before it make usual. */
-function withAnomaly(entry: HistoryEntry, all: readonly HistoryEntry[]): HistoryEntry {
-  const before = all.filter(({ timestamp }) => timestamp < entry.timestamp);
-  const baseline = trajectoryOf(before.map((earlier) => ({ ...earlier, at: new Date(earlier.timestamp) })));
+function withAnomaly(entry: HistoryEntry, points: readonly EmotionPoint[]): HistoryEntry {
+  const at = Date.parse(entry.timestamp);
+  const baseline = trajectoryOf(points.filter((point) => point.at.getTime() < at));
   const anomaly = findAnomaly(entry, baseline, { optedIn: true });
   return anomaly === undefined ? entry : { ...entry, anomaly };
 }
 
 async function listEntries(
   context: Context,
-  person: { readonly tenantId: string; readonly userId: string },
+  person: PersonName,
   range: HistoryRange,
 ): Promise<HistoryEntry[]> {
   const rows = await asTenant(context.readers, person.tenantId, (reader) =>

@@ -190,11 +190,14 @@ WITH held AS MATERIALIZED (
   FROM verdict v WHERE j.tenant_id = v.tenant_id AND j.id = v.id AND j.id = ANY(ARRAY(SELECT id FROM verdict))
   RETURNING j.tenant_id, j.id, j.status, j.event_sequence, j.ended_at, j.store_input, j.created_at
 ), stored AS (
-  INSERT INTO analyses (tenant_id, job_id, item_index, kind, model_version, user_id, output, error, created_at)
+  INSERT INTO analyses (tenant_id, job_id, item_index, kind, model_version, user_id, output, error, created_at,
+    valence, arousal, intensity, primary_emotion)
   SELECT v.tenant_id, v.id, r.place - 1, v.kind, v.model_version, v.user_id, nullif(r.output, '')::json,
-    nullif(r.error, '')::jsonb, v.ended_at
+    nullif(r.error, '')::jsonb, v.ended_at, emotion.*
   FROM verdict v, unnest(string_to_array(v.outputs, '${betweenItems}'), string_to_array(v.errors, '${betweenItems}'))
-    WITH ORDINALITY AS r(output, error, place)
+    WITH ORDINALITY AS r(output, error, place),
+    json_to_record(CASE WHEN v.kind = 'emotion' AND v.user_id IS NOT NULL THEN nullif(r.output, '')::json END)
+      AS emotion(valence float8, arousal float8, intensity float8, primary_emotion text)
   WHERE v.status NOT IN ('canceled', 'expired')
 ), stated AS MATERIALIZED (
   SELECT v.tenant_id, v.id, v.user_id, v.ended_at, f.*

@@ -4,6 +4,7 @@ import {
   bigint,
   boolean,
   customType,
+  doublePrecision,
   integer,
   json,
   jsonb,
@@ -107,6 +108,10 @@ export const analyses = pgTable(
     output: json('output'),
     error: jsonb('error'),
     createdAt: moment('created_at').notNull(),
+    valence: doublePrecision('valence'),
+    arousal: doublePrecision('arousal'),
+    intensity: doublePrecision('intensity'),
+    primaryEmotion: text('primary_emotion'),
   },
   (table) => [primaryKey({ columns: [table.tenantId, table.jobId, table.itemIndex] })],
 );

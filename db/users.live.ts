@@ -9,7 +9,7 @@ import { createLiveSystem } from '../scripts/live-system.ts';
 import { uuidTime } from '../shared/job.ts';
 import { asTenant, createPool, inTransaction } from './client.ts';
 import * as schema from './schema.ts';
-import { getProfile, insertProfile, listHistory } from './users.ts';
+import { getProfile, insertProfile, listEmotions, listHistory } from './users.ts';
 
 const system = await createLiveSystem();
 const pools = {
@@ -87,6 +87,35 @@ test('pages through a history without gap or repeat, newest first', async () => 
     if (page.length < 7) break;
   }
   assert.equal(found, expected);
+});
+
+test('lists emotions from their columns, from the output of analyses that have none, and no others', async () => {
+  const whole = { valence: 0.5, arousal: 0.25, intensity: 0.75, primary_emotion: 'joy' };
+  const [stored = '', old = '', partial = '', reasoning = ''] = [0, 1, 2, 3].map((step) =>
+    v7({ msecs: Date.now() + step }),
+  );
+  await seed([
+    { userId: 'felt', jobId: stored, output: whole },
+    { userId: 'felt', jobId: old, output: whole },
+    { userId: 'felt', jobId: partial },
+    { userId: 'felt', jobId: reasoning, kind: 'reasoning', output: whole },
+  ]);
+  await system.owner.query(
+    `UPDATE analyses SET valence = -1, arousal = 1, intensity = 0, primary_emotion = 'grief' WHERE job_id = $1`,
+    [stored],
+  );
+  const person = { tenantId: tenantA, userId: 'felt' };
+  const found = await asTenant(pools.reader, tenantA, (reader) =>
+    listEmotions(reader, person, { limit: 10 }),
+  );
+  assert.equal(found, [
+    { jobId: old, modelVersion: '1', ...whole },
+    { jobId: stored, modelVersion: '1', valence: -1, arousal: 1, intensity: 0, primary_emotion: 'grief' },
+  ]);
+  const [newest] = await asTenant(pools.reader, tenantA, (reader) =>
+    listEmotions(reader, person, { limit: 1 }),
+  );
+  assert.is(newest?.jobId, old);
 });
 
 test('bounds a history by the time of its jobs, to the millisecond and inclusive', async () => {

@@ -1,7 +1,7 @@
 // What a job is to every process: its states and the moves between them, its classes and its bounds.
 // The transition table is the one truth; the SQL names the same moves and a live test walks them.
 
-import { parse, stringify } from 'uuid';
+import { stringify } from 'uuid';
 
 /** States a job can be in. The last four are terminal: nothing leaves them. */
 export const jobStatuses = [
@@ -89,7 +89,7 @@ export function parseJobId(id: string): string | undefined {
 
 /** The millisecond at which a UUIDv7 was made: its first 48 bits (RFC 9562, section 5.7). */
 export function uuidTime(uuid: string): Date {
-  return new Date(Buffer.from(parse(uuid)).readUIntBE(0, 6));
+  return new Date(Number.parseInt(uuid.slice(0, 8) + uuid.slice(9, 13), 16));
 }
 
 /** 22 characters for a UUID, so that a notification (at most 8,000 bytes) can name 300 jobs. */

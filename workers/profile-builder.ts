@@ -2,9 +2,9 @@
 // stores it: a profile exists if and only if its job succeeded.
 
 import { completeJobs, type Claim } from '../db/attempts.ts';
-import { asTenant, inTransaction, type Pool } from '../db/client.ts';
+import { asTenant, inTransaction, type Pool, type Reader } from '../db/client.ts';
 import type { GraphStore } from '../db/graph.ts';
-import { type AnalysisRow, insertProfile, listHistory } from '../db/users.ts';
+import { type AnalysisRow, insertProfile, listEmotions, listHistory } from '../db/users.ts';
 import { communities } from '../models/analytics/graph-measures.ts';
 import { buildProfile, type GraphSection, type Profile } from '../models/analytics/profile.ts';
 import { profileOptionsSchema } from '../models/profile.ts';
@@ -16,13 +16,6 @@ import { z } from 'zod';
 const analysesMax = 5000;
 const edgesMax = 1000;
 const dayMs = 86_400_000;
-
-const emotionSchema = z.looseObject({
-  valence: z.number(),
-  arousal: z.number(),
-  intensity: z.number(),
-  primary_emotion: z.string(),
-});
 
 const reasoningSchema = z.looseObject({
   causal_chains: z.array(
@@ -104,19 +97,18 @@ async function readProfile(
   const options = profileOptionsSchema.parse(claim.options);
   const person = { tenantId: claim.tenantId, userId: claim.userId ?? '' };
   const window = { from: new Date(now.getTime() - options.time_window_days * dayMs), to: now };
+  const read = <Row>(list: (reader: Reader) => Promise<Row[]>) => asTenant(database, person.tenantId, list);
+  const range = { ...window, limit: analysesMax };
+  const emotions = options.include_emotions
+    ? await read((reader) => listEmotions(reader, person, range))
+    : [];
+  const reasoning = options.include_reasoning
+    ? await read((reader) => listHistory(reader, person, { ...range, kind: 'reasoning' }))
+    : [];
   // Oldest first, so that texts of one job, which have the same time, keep their order.
-  const history = async (kind: string, wanted: boolean): Promise<AnalysisRow[]> => {
-    if (!wanted) return [];
-    const newestFirst = await asTenant(database, person.tenantId, (reader) =>
-      listHistory(reader, person, { kind, ...window, limit: analysesMax }),
-    );
-    return newestFirst.reverse();
-  };
-  const emotions = await history('emotion', options.include_emotions);
-  const reasoning = await history('reasoning', options.include_reasoning);
   return buildProfile({
-    emotions: emotions.flatMap((row) => readPoint(emotionSchema, row)),
-    reasoning: reasoning.flatMap((row) => readPoint(reasoningSchema, row)),
+    emotions: emotions.toReversed().map((row) => ({ ...row, ...origin(row) })),
+    reasoning: reasoning.toReversed().flatMap(readReasoning),
     graph: options.include_knowledge_graph ? await readGraph(graph, person) : emptyGraph,
     include: {
       emotions: options.include_emotions,
@@ -128,10 +120,13 @@ async function readProfile(
   });
 }
 
-function readPoint<Schema extends z.ZodType<object>>(schema: Schema, row: AnalysisRow) {
-  const parsed = schema.safeParse(row.output);
-  if (!parsed.success) return [];
-  return [{ ...parsed.data, at: uuidTime(row.jobId), model_version: row.modelVersion }];
+function readReasoning(row: AnalysisRow) {
+  const parsed = reasoningSchema.safeParse(row.output);
+  return parsed.success ? [{ ...parsed.data, ...origin(row) }] : [];
+}
+
+function origin({ jobId, modelVersion }: { readonly jobId: string; readonly modelVersion: string }) {
+  return { at: uuidTime(jobId), model_version: modelVersion };
 }
 
 const emptyGraph: GraphSection = {

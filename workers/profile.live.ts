@@ -191,6 +191,25 @@ test('leaves out what is not to be included', async () => {
   }
 });
 
+test('what is counted over time is stored beside the output, of emotions of somebody only', async () => {
+  const known = await finish({ kind: 'emotion', user_id: 'counted', input: { texts: feelings } });
+  const nobody = await finish({ kind: 'emotion', input: { text: 'I am proud of you.' } });
+  const reasoned = await finish({ kind: 'reasoning', user_id: 'counted', input: { texts: reasons } });
+  const count = async ({ id }: Job) => {
+    const { rows } = await system.owner.query<{ filled: number; right: number }>(
+      `SELECT count(primary_emotion)::integer AS filled, count(*) FILTER (WHERE (valence, arousal, intensity, primary_emotion)
+         = ((output->>'valence')::float8, (output->>'arousal')::float8, (output->>'intensity')::float8,
+           output->>'primary_emotion'))::integer AS right FROM analyses WHERE job_id = $1`,
+      [id.slice(4)],
+    );
+    return rows[0];
+  };
+  const succeeded = feelings.length - 1;
+  assert.equal(await count(known), { filled: succeeded, right: succeeded });
+  assert.equal(await count(nobody), { filled: 0, right: 0 });
+  assert.equal(await count(reasoned), { filled: 0, right: 0 });
+});
+
 test('reads the window that was asked for and nothing older', async () => {
   const job = await finish({ kind: 'emotion', user_id: 'aged', input: { text: 'I am so happy today!' } });
   for (const days of [3, 10, 20, 40]) {

@@ -76,12 +76,13 @@ export type Trajectory = z.output<typeof trajectorySchema>;
 /** @param points in any order; no analyses give nulls, zeros and empty lists. */
 export function trajectoryOf(points: readonly EmotionPoint[]): Trajectory {
   const ordered = points.toSorted((a, b) => a.at.getTime() - b.at.getTime());
+  const times = ordered.map(({ at }) => at.toISOString());
   const valences = ordered.map(({ valence }) => valence);
   const arousals = ordered.map(({ arousal }) => arousal);
   const slope = slopePerDay(ordered);
   return {
-    trajectory: ordered.map(({ at, valence, arousal, primary_emotion, intensity }) => ({
-      timestamp: at.toISOString(),
+    trajectory: ordered.map(({ valence, arousal, primary_emotion, intensity }, index) => ({
+      timestamp: times[index] ?? '',
       valence,
       arousal,
       primary_emotion,
@@ -98,7 +99,7 @@ export function trajectoryOf(points: readonly EmotionPoint[]): Trajectory {
     volatility: roundOrNull(successiveDifference(valences)),
     dominant_emotions: dominantEmotions(ordered),
     data_points: ordered.length,
-    days_analyzed: new Set(ordered.map(({ at }) => at.toISOString().slice(0, 10))).size,
+    days_analyzed: new Set(times.map((time) => time.slice(0, 10))).size,
   };
 }
 
