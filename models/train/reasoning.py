@@ -10,9 +10,10 @@ spans.decode turns the scores into spans. Text may only be changed one character
     python models/train/reasoning.py --data ../shared/data --graph reasoning.fp32.onnx
 
 Run from the repository root; a second call goes on from the checkpoints in --work. The second form
-trains nothing and packs a graph of floats that there is already. A seeded tenth
-of the Causal News Corpus and of SemEval-2020 task 5 is held out: it picks the epoch, the
-thresholds and the calibration, and is what the manifest reports.
+trains nothing and packs a graph of floats that there is already, as the export of a training or
+what bench/int8/float_graph.py makes of a served graph: version 2026.11.2 has the weights of
+2026.11.1. A seeded tenth of the Causal News Corpus and of SemEval-2020 task 5 is held out: it picks
+the epoch, the thresholds and the calibration, and is what the manifest reports.
 """
 
 import argparse
