@@ -234,12 +234,15 @@ test('the scores are those of the golden file, to the last digits that rounding 
     .parse(JSON.parse(readFileSync(join(dirname(artifact.modelPath), 'golden.json'), 'utf8')));
   const items = golden.map(({ text }) => newest.analyzer.prepare(text, {}));
   const outputs = await runAll(newest, items, 8);
-  const furthest = golden.flatMap(({ logits_int8 }, index) => {
+  const furthest = golden.map(({ logits_int8 }, index) => {
     const scores = Object.values(outputs[index]?.all_emotions ?? {});
-    return logits_int8.map((logit, label) => Math.abs(1 / (1 + Math.exp(-logit)) - (scores[label] ?? 1)));
+    return Math.max(
+      ...logits_int8.map((logit, label) => Math.abs(1 / (1 + Math.exp(-logit)) - (scores[label] ?? 1))),
+    );
   });
-  // Processors without 8-bit dot products saturate differently; with them the distance is that of rounded logits.
-  assert.ok(Math.max(...furthest) < 0.03);
+  // Bounds as in emotion.test.ts, whose logits these are the scores of: a score moves by a quarter of that at most.
+  assert.ok(Math.max(...furthest) < 0.075);
+  assert.ok(furthest.filter((distance) => distance < 0.001).length >= 0.8 * furthest.length);
 });
 
 test('an item of many sequences has the same answer in any micro-batch', async () => {

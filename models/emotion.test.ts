@@ -13,8 +13,12 @@ import { openArtifact } from './repository.ts';
 import { loadSession } from './session.ts';
 import { loadTokenizer } from './tokenizer.ts';
 
-/** Other CPUs sum INT8 products in another order or with saturation; a logit of theirs may differ by this. */
-const logitDifferenceMax = 0.03;
+/**
+ * Processors do what is left in floats in another order. Where that moves an activation over the middle between two
+ * bytes, the logits of the text move, by up to half of what they are from FP32; those of most texts are the same.
+ */
+const logitDifferenceMax = 0.3;
+const same = { difference: 0.001, share: 0.8 };
 const threshold = 0.5;
 
 const modelsDir = readConfig().MODELS_DIR;
@@ -61,6 +65,8 @@ test('gives the logits of the reference', async () => {
     }
   }
   assert.ok(Math.max(...differences) <= logitDifferenceMax, `differs by ${Math.max(...differences)}`);
+  const equal = differences.filter((difference) => difference <= same.difference).length;
+  assert.ok(equal >= same.share * differences.length, `${equal} of ${differences.length} texts are the same`);
 });
 
 test('gives a text the same scores alone and in any micro-batch', async () => {
