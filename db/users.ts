@@ -63,15 +63,15 @@ export async function listEmotions(
 ): Promise<EmotionRow[]> {
   // Not by the builder: mapping a thousand rows took it longer than Postgres needed to find them.
   const { rows } = await reader.execute<EmotionRow>(sql`
-    SELECT job_id AS "jobId", model_version AS "modelVersion",
-      coalesce(analyses.valence, stored.valence) AS valence, coalesce(analyses.arousal, stored.arousal) AS arousal,
-      coalesce(analyses.intensity, stored.intensity) AS intensity,
-      coalesce(analyses.primary_emotion, stored.primary_emotion) AS primary_emotion
+    SELECT job_id AS "jobId", model_version AS "modelVersion", emotion.*
     FROM analyses, json_to_record(CASE WHEN analyses.valence IS NULL THEN output END)
-      AS stored(valence float8, arousal float8, intensity float8, primary_emotion text)
-    WHERE ${isWithin(person, { ...range, kind: 'emotion' })} AND num_nulls(coalesce(analyses.valence, stored.valence),
-      coalesce(analyses.arousal, stored.arousal), coalesce(analyses.intensity, stored.intensity),
-      coalesce(analyses.primary_emotion, stored.primary_emotion)) = 0
+        AS stored(valence float8, arousal float8, intensity float8, primary_emotion text),
+      LATERAL (SELECT coalesce(analyses.valence, stored.valence) AS valence,
+        coalesce(analyses.arousal, stored.arousal) AS arousal,
+        coalesce(analyses.intensity, stored.intensity) AS intensity,
+        coalesce(analyses.primary_emotion, stored.primary_emotion) AS primary_emotion) AS emotion
+    WHERE ${isWithin(person, { ...range, kind: 'emotion' })}
+      AND num_nulls(emotion.valence, emotion.arousal, emotion.intensity, emotion.primary_emotion) = 0
     ORDER BY job_id DESC, item_index DESC LIMIT ${range.limit}`);
   return rows;
 }

@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { describeInt8, parseProcessorFlags, readProcessorFlags, sumsMaySaturate } from './processor.ts';
 
 const read = (line: string) =>
-  parseProcessorFlags(`processor\t: 0\nmodel name\t: any\n${line}\n\nprocessor\t: 1\n`);
+  parseProcessorFlags(`processor\t: 0\nmodel name\t: Xeon\n${line}\n\nprocessor\t: 1\n`);
 
 test('reads the flags of x86 and of ARM, and none from other text', () => {
   assert.equal(read('flags\t\t: fpu avx2 avx512_vnni '), ['fpu', 'avx2', 'avx512_vnni']);

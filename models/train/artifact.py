@@ -109,7 +109,7 @@ def quantize(fp32: Path, int8: Path, rows: Rows, form: str) -> None:
     )
     if form == TWO_PARTS:
         served = onnx.load(int8)
-        in_two_parts(served.graph, apart, input_ranges(model, apart, rows))
+        in_two_parts(served.graph, apart, largest_inputs(model, apart, rows))
         onnx.save(served, int8)
     if form == BLOCKS:
         quantizer = MatMulNBitsQuantizer(
@@ -123,10 +123,10 @@ def quantize(fp32: Path, int8: Path, rows: Rows, form: str) -> None:
         quantizer.model.save_model_to_file(str(int8))
 
 
-def input_ranges(
+def largest_inputs(
     model: onnx.ModelProto, matmuls: Sequence[str], rows: Rows
-) -> dict[str, tuple[float, float]]:
-    """The least and the greatest value of each input of the MatMuls over the calibration texts."""
+) -> dict[str, float]:
+    """The largest absolute value of each input of the MatMuls over the calibration texts."""
     named = [node for node in model.graph.node if node.name in matmuls]
     inputs = sorted({node.input[0] for node in named})
     watched = onnx.ModelProto()
@@ -137,13 +137,13 @@ def input_ranges(
     texts = CalibrationTexts(rows)
     seen = [graph.run(inputs, batch) for batch in iter(texts.get_next, None)]
     return {
-        name: (min(float(one.min()) for one in values), max(float(one.max()) for one in values))
+        name: max(float(np.abs(one).max()) for one in values)
         for name, values in zip(inputs, zip(*seen))
     }
 
 
 def in_two_parts(
-    graph: onnx.GraphProto, matmuls: Sequence[str], ranges: dict[str, tuple[float, float]]
+    graph: onnx.GraphProto, matmuls: Sequence[str], largest: dict[str, float]
 ) -> None:
     """Each MatMul x·W becomes coarse·W + rest·W, all three in 8 bits.
 
@@ -165,7 +165,7 @@ def in_two_parts(
         return names[0]
 
     def parts_of(x: str) -> str:
-        scale = max(2 * abs(bound) for bound in ranges[x]) / 127
+        scale = 2 * largest[x] / 127
         on = [
             constant(f"{x}_scale", np.float32(scale)),
             constant(f"{x}_zero", np.uint8(128)),
@@ -180,6 +180,7 @@ def in_two_parts(
 
     def weight_of(name: str) -> str:
         weight = numpy_helper.to_array(constants[name])
+        graph.initializer.remove(constants[name])
         scale = np.maximum(np.abs(weight).max(0), 1e-12).astype(np.float32) / 127
         values = np.clip(np.round(weight / scale), -127, 127).astype(np.int8)
         inputs = [
@@ -203,10 +204,6 @@ def in_two_parts(
         node("Add", [coarse, node("Mul", [rest, back], f"{y}_rest_back")], y)
     del graph.node[:]
     graph.node.extend(nodes)
-    used = {name for one in graph.node for name in one.input}
-    kept = [tensor for tensor in graph.initializer if tensor.name in used]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
 
 
 class CalibrationTexts(CalibrationDataReader):
